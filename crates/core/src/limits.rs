@@ -1,0 +1,82 @@
+//! Every bound of the product, once, with the attack that it stops and how the bounds relate.
+
+/// A request body. Larger ones are refused unread (413).
+pub const BODY_BYTES: usize = 64 * 1024;
+/// Nesting of JSON that we accept: deeper documents only exhaust a stack.
+pub const JSON_DEPTH: usize = 32;
+/// Any single name, identifier or URI from outside.
+pub const NAME_BYTES: usize = 256;
+/// A URI (redirect, audience, `htu`).
+pub const URI_BYTES: usize = 2_048;
+
+/// A code of the authorization endpoint: FAPI 2.0 §5.3.2 wants at most 60 s.
+pub const CODE_SECONDS: i64 = 60;
+/// A pushed request waits this long (RFC 9126 §2.2; FAPI 2.0 wants less than 600).
+pub const PUSHED_REQUEST_SECONDS: i64 = 300;
+/// A challenge, from the moment it is shown (the pack may shorten it).
+pub const CHALLENGE_SECONDS: i64 = 300;
+/// An access token without a transaction.
+pub const ACCESS_TOKEN_SECONDS: i64 = 300;
+/// An access token that carries a transaction.
+pub const TRANSACTION_TOKEN_SECONDS: i64 = 60;
+/// A DPoP proof is accepted this long after `iat`.
+pub const DPOP_PROOF_SECONDS: i64 = 60;
+/// Clocks may differ by this much in either direction (FAPI 2.0: 0–10 s in the future is accepted).
+pub const CLOCK_LEEWAY_SECONDS: i64 = 10;
+/// How long a used `jti` or nonce is remembered.
+pub const REPLAY_MEMORY_SECONDS: i64 = 120;
+/// A server nonce (DPoP or session proof) is good for this long.
+pub const NONCE_SECONDS: i64 = 60;
+/// A client assertion may live this long.
+pub const CLIENT_ASSERTION_SECONDS: i64 = 60;
+/// A decision that asks for more proof can be answered this long.
+pub const DECISION_SECONDS: i64 = 600;
+
+/// A TOTP step (RFC 6238 §5.2).
+pub const TOTP_STEP_SECONDS: i64 = 30;
+/// A TOTP secret: RFC 4226 §4 R6 recommends 160 bits.
+pub const TOTP_SECRET_BYTES: usize = 20;
+/// Consecutive failures that disable an authenticator (SP 800-63B-4 §3.2.2 allows at most 100).
+pub const CONSECUTIVE_FAILURES: u32 = 10;
+/// A password: long enough for a sentence, short enough to hash.
+pub const PASSWORD_BYTES: usize = 256;
+/// The shortest password (SP 800-63B-4 §3.1.1.2, as one of two factors).
+pub const PASSWORD_CHARS_MIN: usize = 8;
+/// Authenticators of one person.
+pub const AUTHENTICATORS_PER_SUBJECT: usize = 20;
+
+/// A session of ours ends at the latest then (SP 800-63B-4 §2.2.3: AAL2 at most 24 h).
+pub const SESSION_SECONDS: i64 = 12 * 3600;
+/// … and after this long without a request.
+pub const SESSION_IDLE_SECONDS: i64 = 3600;
+/// A session with a key nobody knows, born of a proof that can be relayed.
+pub const NEW_KEY_SESSION_SECONDS: i64 = 3600;
+/// A device stays known this long after its last phishing-resistant proof.
+pub const KNOWN_DEVICE_SECONDS: i64 = 90 * 24 * 3600;
+/// After a recovery nothing high happens for this long.
+pub const RECOVERY_REST_SECONDS: i64 = 72 * 3600;
+/// A passkey that codes have bound rests this long before it may count for more.
+pub const CEILING_REST_SECONDS: i64 = 72 * 3600;
+/// "Never" for ages that policies compare.
+pub const NEVER_SECONDS: i64 = 9_999_999_999;
+
+/// Units of work in one commit of the writer; a power of two, because statements are cached by their size.
+pub const BATCH_UNITS: usize = 256;
+/// Units that wait for the writer before callers are told to come back (503).
+pub const WRITER_QUEUE: usize = 8_192;
+/// Bytes of one log leaf: C2SP tiles carry a 16-bit length.
+pub const LEAF_BYTES: usize = 65_535;
+
+const _: () = {
+    assert!(REPLAY_MEMORY_SECONDS >= DPOP_PROOF_SECONDS + CLOCK_LEEWAY_SECONDS);
+    assert!(REPLAY_MEMORY_SECONDS >= NONCE_SECONDS + CLOCK_LEEWAY_SECONDS);
+    assert!(REPLAY_MEMORY_SECONDS >= CLIENT_ASSERTION_SECONDS + CLOCK_LEEWAY_SECONDS);
+    assert!(CODE_SECONDS <= 60 && TRANSACTION_TOKEN_SECONDS <= 60);
+    assert!(PUSHED_REQUEST_SECONDS < 600);
+    assert!(DECISION_SECONDS >= PUSHED_REQUEST_SECONDS);
+    assert!(CHALLENGE_SECONDS <= 600, "SP 800-63B-4 §3.1.3: out-of-band secrets within ten minutes");
+    assert!(CONSECUTIVE_FAILURES <= 100);
+    assert!(NEW_KEY_SESSION_SECONDS <= SESSION_SECONDS);
+    assert!(BATCH_UNITS.is_power_of_two() && WRITER_QUEUE > BATCH_UNITS);
+    assert!(LEAF_BYTES <= u16::MAX as usize);
+};
