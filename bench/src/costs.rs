@@ -1,0 +1,59 @@
+//! What one signature, verification or hash costs on this machine, in this run: the unit of the shares in the table.
+
+use crate::clock::Moment;
+use crate::numbers::microseconds;
+use crate::process::own_cpu;
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
+};
+use serde::Serialize;
+use std::hint::black_box;
+use std::io::{Error, Result};
+use std::time::Duration;
+
+const AT_LEAST: Duration = Duration::from_millis(400);
+/// The size of what is signed: about that of a token's or a proof's signing input.
+const MESSAGE: [u8; 512] = [0x33; 512];
+
+/// Microseconds of processor time, one thread.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Costs {
+    /// One ES256 signature.
+    pub sign_microseconds: f64,
+    /// One ES256 verification.
+    pub verify_microseconds: f64,
+    /// SHA-256 of half a kilobyte.
+    pub hash_microseconds: f64,
+}
+
+/// Measures each for a while on the calling thread.
+pub fn measure() -> Result<Costs> {
+    let failed = || Error::other("the P-256 key pair could not be made");
+    let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| failed())?;
+    let random = SystemRandom::new();
+    let signature = key.sign(&random, &MESSAGE).map_err(|_| failed())?;
+    let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.public_key().as_ref().to_vec());
+    Ok(Costs {
+        sign_microseconds: cost(|| black_box(key.sign(&random, &MESSAGE)).is_ok())?,
+        verify_microseconds: cost(|| black_box(public.verify(&MESSAGE, signature.as_ref())).is_ok())?,
+        hash_microseconds: cost(|| black_box(digest(&SHA256, &MESSAGE)).as_ref().len() == 32)?,
+    })
+}
+
+/// Mean processor time of one call; infinite when a call fails, so that no share is built on it.
+fn cost(mut call: impl FnMut() -> bool) -> Result<f64> {
+    let before = own_cpu()?;
+    let start = Moment::now();
+    let mut calls = 0_u32;
+    while start.elapsed() < AT_LEAST {
+        for _ in 0..64 {
+            if !call() {
+                return Ok(f64::INFINITY);
+            }
+        }
+        calls += 64;
+    }
+    Ok(microseconds(own_cpu()?.saturating_sub(before)) / f64::from(calls))
+}

@@ -1,0 +1,99 @@
+//! The demo as a server to measure: started on an engine, and what its ready file says.
+
+use crate::jws::Key;
+use crate::process::Server;
+use serde_json::Value;
+use std::io::{Error, Result};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where records are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Engine {
+    /// A file in the data directory.
+    Sqlite,
+    /// A database of its own on the server with this maintenance URL.
+    Postgres(String),
+}
+
+impl Engine {
+    /// The name in the table.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres(_) => "PostgreSQL",
+        }
+    }
+}
+
+/// A running demo.
+pub struct Demo {
+    /// Its process.
+    pub server: Server,
+    /// What its ready file says.
+    pub ready: Value,
+    directory: PathBuf,
+}
+
+impl Demo {
+    /// Starts it on free ports with an empty data directory; `policies` replaces its pack.
+    pub async fn start(engine: &Engine, policies: Option<&Path>) -> Result<Self> {
+        let binary = std::env::var_os("COUNTERFOIL_BIN").ok_or_else(|| {
+            Error::other("COUNTERFOIL_BIN names no server; `cargo xtask bench` builds one and sets it")
+        })?;
+        let directory = std::env::temp_dir().join(format!("counterfoil-bench-{}", crate::random::identifier()));
+        std::fs::create_dir(&directory)?;
+        let ready_file = directory.join("ready.json");
+        let mut command = Command::new(binary);
+        command.arg("demo").args(["--listen", &free_address()?, "--app-listen", &free_address()?]);
+        command.arg("--data").arg(directory.join("data")).arg("--ready-file").arg(&ready_file);
+        if let Some(policies) = policies {
+            command.arg("--policies").arg(policies);
+        }
+        if let Engine::Postgres(url) = engine {
+            command.arg("--database-url").arg(url);
+        }
+        let server = Server::start_ready(&mut command, &ready_file, &directory.join("server.log")).await?;
+        let ready = serde_json::from_slice(&std::fs::read(&ready_file)?).map_err(Error::other)?;
+        Ok(Self { server, ready, directory })
+    }
+
+    /// The issuer, an origin without a path.
+    pub fn issuer(&self) -> &str {
+        self.ready["issuer"].as_str().unwrap_or_default()
+    }
+
+    /// Where the issuer listens.
+    pub fn address(&self) -> Result<SocketAddr> {
+        let port = self.issuer().rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+        port.map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
+            .ok_or_else(|| Error::other("the issuer names no port"))
+    }
+
+    /// What the `Host` header says.
+    pub fn host(&self) -> &str {
+        self.issuer().trim_start_matches("http://")
+    }
+
+    /// A string of the ready file.
+    pub fn text(&self, pointer: &str) -> Result<&str> {
+        let found = self.ready.pointer(pointer).and_then(Value::as_str);
+        found.ok_or_else(|| Error::other(format!("the ready file has no {pointer}")))
+    }
+
+    /// A private key of the ready file.
+    pub fn key(&self, pointer: &str) -> Result<Key> {
+        Key::from_jwk(self.ready.pointer(pointer).unwrap_or(&Value::Null))
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.directory).ok();
+    }
+}
+
+fn free_address() -> Result<String> {
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.to_string())
+}
