@@ -8,19 +8,14 @@ use serde_json::Value;
 const ALLOWED: &[&str] = &[
     "0BSD",
     "Apache-2.0",
-    "BSD-1-Clause",
     "BSD-2-Clause",
     "BSD-3-Clause",
-    "BSL-1.0",
-    "CC0-1.0",
     "CDLA-Permissive-2.0",
     "ISC",
     "MIT",
     "MIT-0",
     "MPL-2.0",
-    "OpenSSL",
     "Unicode-3.0",
-    "Unlicense",
     "Zlib",
 ];
 
