@@ -62,6 +62,12 @@ impl Http {
         self.send(request).await
     }
 
+    /// Asks for a page.
+    pub async fn get(&mut self, path: &str) -> Result<Reply> {
+        let request = Request::builder().uri(path).header(header::HOST, self.host.as_str());
+        self.send(request.body(Full::default()).map_err(Error::other)?).await
+    }
+
     /// Sends a request that somebody made.
     pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Reply> {
         self.sender.ready().await.map_err(Error::other)?;

@@ -11,6 +11,7 @@ mod http_client;
 mod jws;
 mod load;
 mod numbers;
+mod pack;
 mod passkey;
 mod path;
 mod process;
@@ -19,6 +20,7 @@ mod ready;
 mod results;
 mod run;
 mod scenarios;
+mod start;
 mod totp;
 
 use std::process::ExitCode;

@@ -1,7 +1,10 @@
 //! A server as a child process: started, watched through /proc, ended.
 
+use crate::clock::Moment;
+use crate::http_client::Http;
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Error, Result};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -13,6 +16,7 @@ const READY: Duration = Duration::from_secs(60);
 /// A running server; dropped, it is killed.
 pub struct Server {
     child: Child,
+    started: Moment,
     /// Where its output goes, to be read when something is wrong.
     log: Option<PathBuf>,
 }
@@ -25,22 +29,40 @@ impl Server {
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout).read_line(&mut line)?;
         }
-        Ok((Self { child, log: None }, line.trim().to_owned()))
+        Ok((Self { child, started: Moment::now(), log: None }, line.trim().to_owned()))
     }
 
     /// Starts a program that writes `ready_file` once everything answers, and waits for it.
     pub async fn start_ready(command: &mut Command, ready_file: &Path, log: &Path) -> Result<Self> {
-        let file = std::fs::File::create(log)?;
-        let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
-        let mut server = Self { child, log: Some(log.to_path_buf()) };
-        let start = crate::clock::Moment::now();
+        let mut server = Self::start_logged(command, log)?;
         while !ready_file.exists() {
-            if server.child.try_wait()?.is_some() || start.elapsed() > READY {
-                return Err(Error::other(format!("the server did not become ready:\n{}", server.said())));
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            server.still_coming().await?;
         }
         Ok(server)
+    }
+
+    /// Starts a program and waits until its `/readyz` says yes.
+    pub async fn start_answering(command: &mut Command, log: &Path, address: SocketAddr, host: &str) -> Result<Self> {
+        let mut server = Self::start_logged(command, log)?;
+        while !is_ready(address, host).await.unwrap_or(false) {
+            server.still_coming().await?;
+        }
+        Ok(server)
+    }
+
+    fn start_logged(command: &mut Command, log: &Path) -> Result<Self> {
+        let file = std::fs::File::create(log)?;
+        let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
+        Ok(Self { child, started: Moment::now(), log: Some(log.to_path_buf()) })
+    }
+
+    /// A moment's pause; an error when waiting has no point any more.
+    async fn still_coming(&mut self) -> Result<()> {
+        if self.child.try_wait()?.is_some() || self.started.elapsed() > READY {
+            return Err(Error::other(format!("the server did not become ready:\n{}", self.said())));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        Ok(())
     }
 
     /// Processor time that it has used so far, its threads together.
@@ -68,6 +90,10 @@ impl Drop for Server {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+async fn is_ready(address: SocketAddr, host: &str) -> Result<bool> {
+    Ok(Http::connect(address, host).await?.get("/readyz").await?.status.is_success())
 }
 
 /// Processor time of the calling thread so far: what others do on the machine meanwhile is not in it.

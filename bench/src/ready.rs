@@ -3,6 +3,7 @@
 use crate::jws::Key;
 use crate::process::Server;
 use serde_json::Value;
+use std::ffi::OsString;
 use std::io::{Error, Result};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -39,20 +40,17 @@ pub struct Demo {
 impl Demo {
     /// Starts it on free ports with an empty data directory; `policies` replaces its pack.
     pub async fn start(engine: &Engine, policies: Option<&Path>) -> Result<Self> {
-        let binary = std::env::var_os("COUNTERFOIL_BIN").ok_or_else(|| {
-            Error::other("COUNTERFOIL_BIN names no server; `cargo xtask bench` builds one and sets it")
-        })?;
         let directory = std::env::temp_dir().join(format!("counterfoil-bench-{}", crate::random::identifier()));
         std::fs::create_dir(&directory)?;
         let ready_file = directory.join("ready.json");
-        let mut command = Command::new(binary);
+        let mut command = Command::new(binary()?);
         command.arg("demo").args(["--listen", &free_address()?, "--app-listen", &free_address()?]);
         command.arg("--data").arg(directory.join("data")).arg("--ready-file").arg(&ready_file);
         if let Some(policies) = policies {
             command.arg("--policies").arg(policies);
         }
         if let Engine::Postgres(url) = engine {
-            command.arg("--database-url").arg(url);
+            command.arg("--database-url").arg(new_database(url)?);
         }
         let server = Server::start_ready(&mut command, &ready_file, &directory.join("server.log")).await?;
         let ready = serde_json::from_slice(&std::fs::read(&ready_file)?).map_err(Error::other)?;
@@ -94,6 +92,25 @@ impl Drop for Demo {
     }
 }
 
-fn free_address() -> Result<String> {
+/// Makes an empty database on the server with this maintenance URL; its own URL.
+fn new_database(url: &str) -> Result<String> {
+    let (server, _) = url.rsplit_once('/').ok_or_else(|| Error::other("the PostgreSQL URL names no database"))?;
+    let name = format!("bench_{}", u64::from_be_bytes(crate::random::bytes()));
+    let programs = std::env::var_os("COUNTERFOIL_POSTGRES_BIN").map(PathBuf::from).unwrap_or_default();
+    let made = Command::new(programs.join("createdb")).arg(format!("--maintenance-db={url}")).arg(&name).output()?;
+    if made.status.success() {
+        return Ok(format!("{server}/{name}"));
+    }
+    Err(Error::other(format!("createdb: {}", String::from_utf8_lossy(&made.stderr))))
+}
+
+/// The server under measurement.
+pub fn binary() -> Result<OsString> {
+    let named = std::env::var_os("COUNTERFOIL_BIN");
+    named.ok_or_else(|| Error::other("COUNTERFOIL_BIN names no server; `cargo xtask bench` builds one and sets it"))
+}
+
+/// A free address of loopback, for a server that is started next.
+pub fn free_address() -> Result<String> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.to_string())
 }

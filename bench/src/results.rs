@@ -4,6 +4,7 @@ use crate::compare::{Measured, Plan};
 use crate::costs::Costs;
 use crate::disk::SyncTimes;
 use crate::path::Share;
+use crate::start::Start;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{Error, Result};
@@ -20,6 +21,8 @@ pub struct Results {
     pub fdatasync: SyncTimes,
     /// What cryptography costs.
     pub costs: Costs,
+    /// A second start of `serve`.
+    pub start: Option<Start>,
     /// One row a scenario.
     pub rows: Vec<Measured>,
     /// How much of the path's steps is cryptography.
@@ -62,6 +65,14 @@ impl Results {
                 row.p99_milliseconds,
                 row.resident_mib,
                 row.bad
+            )
+            .ok();
+        }
+        if let Some(start) = self.start {
+            let Start { ready_milliseconds, idle_mib } = start;
+            writeln!(
+                text,
+                "\nserve on SQLite, second start: ready after {ready_milliseconds:.0} ms, idle {idle_mib:.0} MiB"
             )
             .ok();
         }

@@ -2,16 +2,23 @@
 
 use crate::compare::{Measured, Plan, Subject, compare};
 use crate::load::{Good, Scenario};
+use crate::pack::enlarge;
 use crate::process::Server;
 use crate::ready::{Demo, Engine};
 use crate::results::Results;
 use crate::scenarios::{Journey, answer_bytes, evaluation, payout, permits, repeated, steps_up};
-use crate::{costs, disk, path};
+use crate::{costs, disk, path, start};
 use bytes::Bytes;
 use serde_json::Value;
 use std::io::{Error, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The pack of the standard rows, and how many of its policies speak of one action.
+const POLICIES: usize = 30;
+const SLICE: usize = 10;
+/// The default pack as it is, whatever its size.
+const DEFAULT_PACK: usize = 1;
 
 const NOISE: &str = "bare server against itself";
 
@@ -63,11 +70,21 @@ pub async fn run(options: &Options) -> Result<()> {
         processors: std::thread::available_parallelism().map_or(1, usize::from),
         fdatasync: disk::probe(&std::env::temp_dir())?,
         costs: costs::measure()?,
+        start: None,
         rows: Vec::new(),
         shares: Vec::new(),
     };
     if options.wants(NOISE) {
         results.rows.push(noise(results.plan).await?);
+    }
+    if options.wants("start") {
+        match start::measure().await {
+            Ok(start) => results.start = Some(start),
+            Err(error) => {
+                eprintln!("start: {error}");
+                failed = true;
+            }
+        }
     }
     for engine in engines() {
         if let Err(error) = measure_engine(options, &engine, &mut results).await {
@@ -91,7 +108,20 @@ fn engines() -> Vec<Engine> {
 }
 
 async fn measure_engine(options: &Options, engine: &Engine, results: &mut Results) -> Result<()> {
-    let demo = Demo::start(engine, None).await?;
+    for policies in [POLICIES, DEFAULT_PACK, 300] {
+        measure_pack(options, engine, policies, results).await?;
+    }
+    Ok(())
+}
+
+/// All scenarios with a pack of that size; with the standard one also the path.
+async fn measure_pack(options: &Options, engine: &Engine, policies: usize, results: &mut Results) -> Result<()> {
+    let slice = if policies == DEFAULT_PACK { 0 } else { SLICE };
+    let pack = std::env::temp_dir().join(format!("counterfoil-pack-{}", crate::random::identifier()));
+    let count = enlarge(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies"), &pack, policies, slice)?;
+    let demo = Demo::start(engine, Some(&pack)).await;
+    std::fs::remove_dir_all(&pack).ok();
+    let demo = demo?;
     let user = demo.ready["users"][0].clone();
     let passkey = Journey::begin(&demo, &user, None).await?.browser.enrol().await?;
     let transaction = payout(&demo, 0);
@@ -100,7 +130,7 @@ async fn measure_engine(options: &Options, engine: &Engine, results: &mut Result
         ("evaluation that steps up", "payout.change", Some(&transaction), steps_up),
     ];
     for (what, action, transaction, good) in cases {
-        let name = format!("{what}, {}", engine.name());
+        let name = format!("{what}, {}, {count} policies", engine.name());
         if !options.wants(&name) {
             continue;
         }
@@ -112,7 +142,7 @@ async fn measure_engine(options: &Options, engine: &Engine, results: &mut Result
         let subject = Subject { server: &demo.server, address: demo.address()?, scenario };
         results.rows.push(compare(&name, subject, Bytes::from(body.to_string()), bytes, options.plan()).await?);
     }
-    if options.wants("path") {
+    if options.wants("path") && policies == POLICIES {
         results.shares.extend(path::measure(&demo, &user, &passkey, &results.costs, engine.name()).await?);
     }
     Ok(())

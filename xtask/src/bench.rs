@@ -32,6 +32,7 @@ pub fn run(arguments: &[String]) -> Outcome {
         .args(["run", "--locked", "--release", "--quiet", "--package", "counterfoil-bench", "--"])
         .args(handed_over)
         .env("COUNTERFOIL_BIN", binary)
-        .env("COUNTERFOIL_TEST_POSTGRES", cluster.url());
+        .env("COUNTERFOIL_TEST_POSTGRES", cluster.url())
+        .env("COUNTERFOIL_POSTGRES_BIN", &postgres);
     shell::run(&mut command)
 }
