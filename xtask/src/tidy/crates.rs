@@ -128,17 +128,39 @@ fn forbidden(border: &Border, name: &str, table: &str) -> Option<String> {
     None
 }
 
-/// Borders inside the binary: a story is told without HTTP and SQL, because pages, API and command line all tell it.
+/// A border inside a crate: files in `within`, but for `except`, do not use these words.
+struct Layer {
+    within: &'static str,
+    except: &'static str,
+    words: &'static [&'static str],
+    why: &'static str,
+}
+
+const LAYERS: &[Layer] = &[
+    Layer {
+        within: "crates/server/src/flows/",
+        except: "",
+        words: &["axum::", "hyper::", "askama::"],
+        why: "a flow knows no HTTP: pages, API and command line all tell it; extract before, render after",
+    },
+    Layer {
+        within: "crates/store/src/",
+        except: "crates/store/src/backend.rs",
+        words: &["sqlx::Sqlite", "sqlx::Postgres", "sqlx::sqlite", "sqlx::postgres", "SqlitePool", "PgPool"],
+        why: "only backend.rs knows that there are two engines",
+    },
+];
+
 fn layers(repo: &Repo, findings: &mut Vec<Finding>) {
-    for (path, text) in repo.ending(".rs").filter(|(path, _)| path.starts_with("crates/server/src/flows/")) {
-        for (index, line) in text.lines().enumerate() {
-            let code = line.split("//").next().unwrap_or_default();
-            if let Some(word) = ["axum::", "hyper::", "askama::"].iter().find(|word| code.contains(**word)) {
-                findings.push(Finding::at(
-                    path,
-                    index + 1,
-                    format!("a flow knows no `{word}`: extract before, render after"),
-                ));
+    for layer in LAYERS {
+        for (path, text) in
+            repo.ending(".rs").filter(|(path, _)| path.starts_with(layer.within) && *path != layer.except)
+        {
+            for (index, line) in text.lines().enumerate() {
+                let code = line.split("//").next().unwrap_or_default();
+                if let Some(word) = layer.words.iter().find(|word| code.contains(**word)) {
+                    findings.push(Finding::at(path, index + 1, format!("`{word}`: {}", layer.why)));
+                }
             }
         }
     }
@@ -187,5 +209,12 @@ mod tests {
         let flow = "//! A story.\nuse axum::Json;\n// axum::Json in a comment is fine\n";
         let found = check(&Repo::of(&[("crates/server/src/flows/redeem.rs", flow)]));
         assert_eq!(found.len(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn only_the_backend_knows_the_engines() {
+        let code = "//! Rows.\nuse sqlx::SqlitePool;\n";
+        assert_eq!(check(&Repo::of(&[("crates/store/src/session.rs", code)])).len(), 1);
+        assert_eq!(check(&Repo::of(&[("crates/store/src/backend.rs", code)])).len(), 0);
     }
 }
