@@ -44,6 +44,8 @@ pub enum SignerRole {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Initiator {
+    /// Somebody in a browser who has not said who they are.
+    Browser {},
     /// The person, at our own pages.
     Subject {
         /// Who.
@@ -103,10 +105,12 @@ pub struct Statement {
     /// The decision that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision_id: Option<DecisionId>,
-    /// Whose transaction, session or account it is.
-    pub subject: SubjectId,
-    /// Who signs.
-    pub signer: SubjectId,
+    /// Whose transaction, session or account it is; absent only at a sign-in in which the passkey says who it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<SubjectId>,
+    /// Who signs; absent where `subject` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<SubjectId>,
     /// As what.
     pub role: SignerRole,
     /// Who set it going.

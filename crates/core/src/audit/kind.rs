@@ -354,8 +354,9 @@ pub enum EventKind {
     ChallengeOpened {
         /// Which.
         challenge: ChallengeId,
-        /// For whose answer.
-        subject: SubjectId,
+        /// For whose answer; absent where the passkey will say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signer: Option<SubjectId>,
         /// What the answer is for.
         purpose: Purpose,
         /// Digest of the statement.

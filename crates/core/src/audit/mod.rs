@@ -5,5 +5,8 @@
 //! signs the tree → [`verify`] reads all of it again, and a [`bundle`] carries one story to a third party.
 
 pub mod chain;
+pub mod checkpoint;
 pub mod event;
+pub mod inclusion;
 pub mod kind;
+pub mod tree;
