@@ -1,0 +1,226 @@
+//! The decision: checks, the policy, the floor, and on a deny what would be enough.
+
+use super::{
+    Pack,
+    derive::Trial,
+    floor, reasons,
+    scene::{Answer, EvaluationFailed, Scene, Unfit},
+    slice::Slice,
+};
+use crate::{
+    assurance::{Acr, Method, Tier},
+    catalogue::Action,
+    decision::{Decision, DecisionInput, Denial, DenialCause, Grounds, Permit, StepUp, SubjectFacts},
+    digest::Digest,
+    evidence::{RelayVerdict, Shown},
+    requirement::{Missing, Requirement},
+    transaction::{Transaction, TransactionType},
+};
+
+/// Decides `input` under `pack`: the same input under the same version always gets the same answer.
+pub fn decide(input: &DecisionInput, pack: &Pack) -> Decision {
+    let unplaced = Case { input, pack, tier: None };
+    let Some(subject) = &input.subject else { return unplaced.deny(DenialCause::UnknownSubject, Vec::new()) };
+    let catalogue = pack.catalogue();
+    let Some(action) = catalogue.action(&input.action) else {
+        return unplaced.deny(DenialCause::UnknownAction, Vec::new());
+    };
+    let of_action = Case { tier: Some(action.tier), ..unplaced };
+    let kind = catalogue.resource_type(&action.resource_type).filter(|kind| kind.name == input.resource.kind);
+    let Some(kind) = kind else { return of_action.deny(DenialCause::WrongResourceType, Vec::new()) };
+    let transaction = match transaction(input, pack, action) {
+        Ok(transaction) => transaction,
+        Err(cause) => return of_action.deny(cause, Vec::new()),
+    };
+    let exact = transaction.as_ref().map(|(_, transaction)| transaction);
+    let tier = match action.effective_tier(&input.resource, kind, &input.asserted, exact, &input.moved) {
+        Ok(tier) => tier,
+        Err(given) => {
+            let cause = DenialCause::InvalidFact {
+                fact: "asserted.resource.sensitivity".into(),
+                reason: format!("{given} names no tier"),
+            };
+            return of_action.deny(cause, Vec::new());
+        }
+    };
+    let case = Case { tier: Some(tier), ..unplaced };
+    if subject.suspended {
+        return case.deny(DenialCause::SubjectSuspended, Vec::new());
+    }
+    if input.session.as_ref().is_some_and(|s| s.contained || s.relay == RelayVerdict::Proven) {
+        return case.deny(DenialCause::Contained, Vec::new());
+    }
+    let Some(slice) = pack.slices.get(&action.name).and_then(|tiers| tiers.get(&tier)) else {
+        return case.failed(EvaluationFailed("no policies were prepared for this action at its tier".into()));
+    };
+    let with_type = transaction.as_ref().map(|(kind, transaction)| (*kind, transaction));
+    let scene = match Scene::new(pack, slice, input, subject, action, kind, with_type) {
+        Ok(scene) => scene,
+        Err(Unfit::Failed(error)) => return case.failed(error),
+        Err(Unfit::Fact(fact)) => {
+            return case.deny(DenialCause::InvalidFact { fact: fact.fact, reason: fact.reason }, Vec::new());
+        }
+    };
+    case.judge(&scene, slice, action, subject, tier, transaction.map(|(_, transaction)| transaction))
+}
+
+type Typed<'a> = (&'a TransactionType, Transaction);
+
+/// The transaction as its type reads it; it must be about the very resource of the request.
+fn transaction<'a>(input: &DecisionInput, pack: &'a Pack, action: &Action) -> Result<Option<Typed<'a>>, DenialCause> {
+    let Some(value) = &input.transaction else { return Ok(None) };
+    let named = value.get("type").and_then(serde_json::Value::as_str);
+    let kind =
+        action.transaction_type.as_deref().filter(|kind| named == Some(kind)).and_then(|k| pack.transaction_type(k));
+    let kind = kind.ok_or(DenialCause::WrongTransactionType)?;
+    let transaction = kind.validate(value).map_err(|error| DenialCause::InvalidTransaction {
+        pointer: error.pointer,
+        reason: error.reason.to_string(),
+    })?;
+    if transaction.resource_type() != input.resource.kind || transaction.resource_id() != input.resource.id {
+        return Err(DenialCause::WrongTransactionResource);
+    }
+    Ok(Some((kind, transaction)))
+}
+
+/// One case before the judge.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    input: &'a DecisionInput,
+    pack: &'a Pack,
+    tier: Option<Tier>,
+}
+
+impl Case<'_> {
+    fn judge(
+        self,
+        scene: &Scene<'_>,
+        slice: &Slice,
+        action: &Action,
+        subject: &SubjectFacts,
+        tier: Tier,
+        transaction: Option<Transaction>,
+    ) -> Decision {
+        let input = self.input;
+        let digest = transaction.as_ref().map(Transaction::digest);
+        let shown = input.evidence.shown(input.now, subject.id, digest.as_ref());
+        let answer = match scene.ask(&shown, input.session.as_ref()) {
+            Ok(answer) => answer,
+            Err(error) => return self.failed(error),
+        };
+        if answer.permitted && floor::reached(tier, &shown, input.session.as_ref()) {
+            return self.permitted(answer, &shown, tier, transaction);
+        }
+        let mut missing = Vec::new();
+        if input.session.is_none() {
+            missing.push(Missing::AccessToken);
+        }
+        if tier >= Tier::High && transaction.is_none() {
+            missing.push(Missing::AuthorizationDetails);
+        }
+        // A proof can be bound to a transaction that is still to come: what it says is not known, only that it is exact.
+        let to_come =
+            || action.transaction_type.as_ref().map(|kind| Digest::of_parts(&[b"to come\0", kind.as_bytes()]));
+        let txn = digest.or_else(to_come);
+        let trial = Trial { scene, slice, input, subject: subject.id, tier, txn, missing };
+        if let Some(derived) = trial.step_up() {
+            let grounds = Grounds {
+                reason_user: reasons::of_step_up(self.pack, tier, &derived.policies),
+                reason_admin: asked_because(&derived.requirement, tier),
+                ..self.grounds(derived.policies)
+            };
+            return Decision::StepUp(StepUp { requirement: derived.requirement, grounds, transaction });
+        }
+        let forbidden = !answer.permitted && !answer.policies.is_empty();
+        let cause = if forbidden { DenialCause::Forbidden } else { DenialCause::NothingSuffices };
+        let policies = if forbidden { answer.policies } else { Vec::new() };
+        match self.deny(cause, policies) {
+            Decision::Deny(denial) => Decision::Deny(Denial { would_take: trial.would_take(), ..denial }),
+            other => other,
+        }
+    }
+
+    /// Policy and floor agree. High and critical permits are spent, so they need a key to be spent under.
+    fn permitted(self, answer: Answer, shown: &Shown, tier: Tier, transaction: Option<Transaction>) -> Decision {
+        let grounds = self.grounds(answer.policies);
+        if tier < Tier::High || self.input.redemption_id.is_some() {
+            let reason_admin = format!("permitted at tier {tier} by what was shown");
+            return Decision::Permit(Permit { grounds: Grounds { reason_admin, ..grounds }, transaction });
+        }
+        let requirement = Requirement {
+            acr: shown.acr.unwrap_or(Acr::Phr).max(Acr::Phr),
+            max_age_seconds: None,
+            method: Method::Passkey,
+            transaction_bound: true,
+            approvers: 0,
+            enrolment_needed: false,
+            candidates: Vec::new(),
+            missing: vec![Missing::RedemptionId],
+            hardware_bound: false,
+        };
+        let reason_user = reasons::of_step_up(self.pack, tier, &grounds.policies);
+        let reason_admin = format!("what was shown is enough at tier {tier}; a redemption_id is missing");
+        Decision::StepUp(StepUp { requirement, grounds: Grounds { reason_user, reason_admin, ..grounds }, transaction })
+    }
+
+    fn grounds(self, policies: Vec<String>) -> Grounds {
+        Grounds {
+            tier: self.tier,
+            policy_version: self.pack.version(),
+            policies,
+            reason_user: std::collections::BTreeMap::new(),
+            reason_admin: String::new(),
+        }
+    }
+
+    fn deny(self, cause: DenialCause, policies: Vec<String>) -> Decision {
+        let spoken = policies.iter().filter_map(|id| self.pack.policy(id)).find_map(|p| p.reason_admin.clone());
+        let grounds = Grounds {
+            reason_user: reasons::of_denial(self.pack, &cause, &policies),
+            reason_admin: spoken.unwrap_or_else(|| denied_because(&cause, &policies)),
+            ..self.grounds(policies)
+        };
+        Decision::Deny(Denial { cause, grounds, would_take: Vec::new() })
+    }
+
+    /// A policy that errs may have been the one that forbids: a final deny, and an alarm.
+    fn failed(self, error: EvaluationFailed) -> Decision {
+        self.deny(DenialCause::EvaluationError { message: error.0 }, Vec::new())
+    }
+}
+
+fn asked_because(requirement: &Requirement, tier: Tier) -> String {
+    let mut text = format!("tier {tier}: {} would be permitted", requirement.acr);
+    if requirement.transaction_bound {
+        text.push_str(" if bound to this transaction");
+    }
+    if let Some(seconds) = requirement.max_age_seconds {
+        text.push_str(&format!(", at most {seconds} s old"));
+    }
+    if requirement.approvers > 0 {
+        text.push_str(&format!(", with {} more person", requirement.approvers));
+    }
+    if requirement.enrolment_needed {
+        text.push_str("; nothing enrolled is enough");
+    }
+    text
+}
+
+fn denied_because(cause: &DenialCause, policies: &[String]) -> String {
+    match cause {
+        DenialCause::UnknownSubject => "no such subject".into(),
+        DenialCause::SubjectSuspended => "the subject is suspended".into(),
+        DenialCause::UnknownAction => "no such action in the catalogue".into(),
+        DenialCause::WrongResourceType => "the action is for another type of resource".into(),
+        DenialCause::WrongTransactionType => "authorization_details has another type than the action's".into(),
+        DenialCause::WrongTransactionResource => {
+            "authorization_details is about another resource than the request".into()
+        }
+        DenialCause::InvalidTransaction { pointer, reason } => format!("authorization_details{pointer}: {reason}"),
+        DenialCause::InvalidFact { fact, reason } => format!("{fact}: {reason}"),
+        DenialCause::Contained => "the session's lineage is contained, or a relay was proven in it".into(),
+        DenialCause::Forbidden => format!("forbidden by {}", policies.join(", ")),
+        DenialCause::NothingSuffices => "no authenticator that is enrolled, or may be enrolled now, is enough".into(),
+        DenialCause::EvaluationError { message } => format!("the policy failed to evaluate: {message}"),
+    }
+}

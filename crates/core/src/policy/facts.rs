@@ -1,0 +1,316 @@
+//! Facts in Cedar's terms: entities and context of one request.
+
+use super::Names;
+use crate::assurance::{Binding, Tier};
+use crate::{
+    catalogue::{Action, AttributeKind, ResourceType},
+    decision::{DecisionInput, NetworkFacts, Posture, ResourceFacts, RiskLevel, SubjectFacts},
+    evidence::{SessionFacts, Shown},
+    limits::NEVER_SECONDS,
+    time::Time,
+    transaction::{Amount, FieldKind, Node, Object, Transaction, TransactionType},
+};
+use cedar_policy::{Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
+use serde_json::{Map, Value};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    net::IpAddr,
+};
+
+/// A fact that cannot be put to the policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct InvalidFact {
+    pub(super) fact: String,
+    pub(super) reason: String,
+}
+
+fn invalid(fact: impl Into<String>, reason: impl ToString) -> InvalidFact {
+    InvalidFact { fact: fact.into(), reason: reason.to_string() }
+}
+
+fn string(text: impl Into<String>) -> RestrictedExpression {
+    RestrictedExpression::new_string(text.into())
+}
+
+fn long(number: i64) -> RestrictedExpression {
+    RestrictedExpression::new_long(number)
+}
+
+fn yes(fact: bool) -> RestrictedExpression {
+    RestrictedExpression::new_bool(fact)
+}
+
+fn set(texts: &[String]) -> RestrictedExpression {
+    RestrictedExpression::new_set(texts.iter().map(string))
+}
+
+fn record<K: Into<String>>(
+    members: impl IntoIterator<Item = (K, RestrictedExpression)>,
+) -> Result<RestrictedExpression, InvalidFact> {
+    RestrictedExpression::new_record(members.into_iter().map(|(name, value)| (name.into(), value)))
+        .map_err(|error| invalid("record", error))
+}
+
+/// A JSON value as one of the types that packs can declare; `None` where it is of another.
+pub(crate) fn value_of(kind: AttributeKind, value: &Value) -> Option<RestrictedExpression> {
+    match kind {
+        AttributeKind::String => value.as_str().map(string),
+        AttributeKind::Long => value.as_i64().map(long),
+        AttributeKind::Bool => value.as_bool().map(yes),
+        AttributeKind::Decimal => value.as_str().filter(|text| is_decimal(text)).map(RestrictedExpression::new_decimal),
+        AttributeKind::StringSet => {
+            let texts: Option<Vec<_>> = value.as_array()?.iter().map(|v| v.as_str().map(string)).collect();
+            texts.map(RestrictedExpression::new_set)
+        }
+    }
+}
+
+/// What Cedar's `decimal` reads, well within its range.
+fn is_decimal(text: &str) -> bool {
+    let Some((whole, minor)) = text.strip_prefix('-').unwrap_or(text).split_once('.') else { return false };
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    (1..=14).contains(&whole.len()) && (1..=4).contains(&minor.len()) && digits(whole) && digits(minor)
+}
+
+pub(super) fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
+}
+
+fn entity(
+    uid: EntityUid,
+    attributes: HashMap<String, RestrictedExpression>,
+    parents: HashSet<EntityUid>,
+) -> Result<Entity, InvalidFact> {
+    let name = uid.type_name().to_string();
+    Entity::new(uid, attributes, parents).map_err(|error| invalid(name, error))
+}
+
+fn attributes<const N: usize>(list: [(&str, RestrictedExpression); N]) -> HashMap<String, RestrictedExpression> {
+    list.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+pub(super) fn subject(facts: &SubjectFacts, names: &Names) -> Result<Entity, InvalidFact> {
+    let id = facts.id.to_string();
+    let parents = facts.groups.iter().map(|group| uid(&names.group, group));
+    let parents = parents.chain(facts.roles.iter().map(|role| uid(&names.role, role))).collect();
+    let own = uid(&names.user, &id);
+    let known = attributes([
+        ("id", string(id)),
+        ("username", string(&facts.username)),
+        ("ever_phishing_resistant", yes(facts.ever_phishing_resistant)),
+    ]);
+    entity(own, known, parents)
+}
+
+/// A resource that nobody registered is built from its type's defaults.
+pub(super) fn resource(
+    facts: &ResourceFacts,
+    kind: &ResourceType,
+    uid: EntityUid,
+    parents: HashSet<EntityUid>,
+) -> Result<Entity, InvalidFact> {
+    let registered = facts.registered.as_ref();
+    let sensitivity = registered.and_then(|r| r.sensitivity).unwrap_or(kind.sensitivity);
+    let mut known = attributes([
+        ("id", string(&facts.id)),
+        ("registered", yes(registered.is_some())),
+        ("sensitivity", string(sensitivity.as_str())),
+    ]);
+    for (name, declared) in &kind.attributes {
+        let given = registered.and_then(|r| r.attributes.get(name)).unwrap_or(&declared.default);
+        let value = value_of(declared.kind, given);
+        let value = value.ok_or_else(|| invalid(format!("resource.{name}"), "is not of its declared type"))?;
+        known.insert(name.clone(), value);
+    }
+    entity(uid, known, parents)
+}
+
+pub(super) fn evidence(shown: &Shown, uid: EntityUid) -> Result<Entity, InvalidFact> {
+    let bound = shown.bound.as_ref();
+    let transaction = record([
+        ("proven", yes(bound.is_some())),
+        ("phishing_resistant", yes(bound.is_some_and(|b| b.phishing_resistant))),
+        ("user_verified", yes(bound.is_some_and(|b| b.user_verified))),
+        ("hardware_bound", yes(bound.is_some_and(|b| b.hardware_bound))),
+        ("age", long(bound.map_or(NEVER_SECONDS, |b| b.age))),
+    ])?;
+    let known = attributes([
+        ("acr", string(shown.acr.map_or("none", |acr| acr.as_str()))),
+        ("aal", long(shown.aal)),
+        ("age", long(shown.age)),
+        ("password_age", long(shown.password_age)),
+        ("app_code_age", long(shown.app_code_age)),
+        ("sms_code_age", long(shown.sms_code_age)),
+        ("mail_code_age", long(shown.mail_code_age)),
+        ("recovery_code_age", long(shown.recovery_code_age)),
+        ("passkey_age", long(shown.passkey_age)),
+        ("phishing_resistant", yes(shown.phishing_resistant())),
+        ("phishing_resistant_age", long(shown.phishing_resistant_age)),
+        ("user_verified", yes(shown.user_verified)),
+        ("hardware_bound", yes(shown.hardware_bound)),
+        ("methods", set(&shown.methods)),
+        ("channels", set(&shown.channels)),
+        ("approvers", long(shown.approvers)),
+        ("transaction", transaction),
+    ]);
+    entity(uid, known, HashSet::new())
+}
+
+/// No session is an unknown one: nothing binds it, and it counts as just recovered.
+pub(super) fn session(facts: Option<&SessionFacts>, now: Time, uid: EntityUid) -> Result<Entity, InvalidFact> {
+    let binding = facts.map_or(Binding::None, |s| s.binding);
+    let age = |since: Time| now.seconds_since(since).max(0);
+    let recovered_age = match facts {
+        None => 0,
+        Some(session) => session.recovered_at.map_or(NEVER_SECONDS, age),
+    };
+    let known = attributes([
+        ("known", yes(facts.is_some())),
+        ("binding", string(binding.as_str())),
+        ("bound", yes(binding >= Binding::NewKey)),
+        ("known_device", yes(binding >= Binding::KnownDevice)),
+        ("hardware", yes(binding >= Binding::Hardware)),
+        ("age", long(facts.map_or(NEVER_SECONDS, |s| age(s.born)))),
+        ("recovered_age", long(recovered_age)),
+        ("relay", string(facts.map_or("unknown", |s| s.relay.as_str()))),
+        ("contained", yes(facts.is_some_and(|s| s.contained))),
+    ]);
+    entity(uid, known, HashSet::new())
+}
+
+/// Everything of `context` that proofs do not change.
+pub(super) fn context(
+    input: &DecisionInput,
+    action: &Action,
+    kind: &ResourceType,
+    subject_asserted: &BTreeMap<String, AttributeKind>,
+    transaction: Option<(&TransactionType, &Transaction)>,
+    [evidence, session]: [EntityUid; 2],
+) -> Result<Context, InvalidFact> {
+    let level = match input.risk.level {
+        RiskLevel::Unknown => "unknown",
+        RiskLevel::Low => "low",
+        RiskLevel::Medium => "medium",
+        RiskLevel::High => "high",
+    };
+    let posture = match input.posture {
+        Posture::Unknown => "unknown",
+        Posture::Compliant => "compliant",
+        Posture::NotCompliant => "not_compliant",
+    };
+    let mut of_resource = asserted("resource", &input.asserted.resource, &kind.asserted)?;
+    if let Some(value) = input.asserted.resource.get("sensitivity") {
+        let tier = value.as_str().and_then(|name| name.parse::<Tier>().ok());
+        let tier = tier.ok_or_else(|| invalid("asserted.resource.sensitivity", "names no tier"))?;
+        of_resource.push(("sensitivity".to_owned(), string(tier.as_str())));
+    }
+    let asserted = record([
+        ("subject", record(asserted("subject", &input.asserted.subject, subject_asserted)?)?),
+        ("resource", record(of_resource)?),
+        ("action", record(asserted("action", &input.asserted.action, &action.asserted)?)?),
+    ])?;
+    let mut members = vec![
+        ("evidence".to_owned(), RestrictedExpression::new_entity_uid(evidence)),
+        ("session".to_owned(), RestrictedExpression::new_entity_uid(session)),
+        ("risk".to_owned(), record([("level", string(level))])?),
+        ("posture".to_owned(), string(posture)),
+        ("network".to_owned(), network(&input.network)?),
+        ("now".to_owned(), RestrictedExpression::new_datetime(datetime(input.now))),
+        ("scopes".to_owned(), set(&input.scopes)),
+        ("client".to_owned(), string(input.client_id.as_deref().unwrap_or_default())),
+        ("asserted".to_owned(), asserted),
+    ];
+    if let Some((kind, transaction)) = transaction {
+        members.push(("transaction".to_owned(), object(kind.root(), transaction.value())?));
+    }
+    Context::from_pairs(members).map_err(|error| invalid("context", error))
+}
+
+fn asserted(
+    of: &str,
+    given: &Map<String, Value>,
+    declared: &BTreeMap<String, AttributeKind>,
+) -> Result<Vec<(String, RestrictedExpression)>, InvalidFact> {
+    if given.is_empty() {
+        return Ok(Vec::new());
+    }
+    let known = declared.iter().filter_map(|(name, kind)| Some((name, kind, given.get(name)?)));
+    known
+        .map(|(name, kind, value)| match value_of(*kind, value) {
+            Some(value) => Ok((name.clone(), value)),
+            None => Err(invalid(format!("asserted.{of}.{name}"), "is not of its declared type")),
+        })
+        .collect()
+}
+
+fn network(facts: &NetworkFacts) -> Result<RestrictedExpression, InvalidFact> {
+    let mut members = vec![
+        ("known", yes(*facts != NetworkFacts::default())),
+        ("user_agent", string(facts.user_agent.as_deref().unwrap_or_default())),
+        ("ja4", string(facts.ja4.as_deref().unwrap_or_default())),
+    ];
+    if let Some(text) = &facts.ip {
+        let ip: IpAddr = text.parse().map_err(|_| invalid("network.ip", "is no IP address"))?;
+        members.push(("ip", RestrictedExpression::new_ip(ip.to_string())));
+    }
+    record(members)
+}
+
+fn object(shape: &Object, value: &Value) -> Result<RestrictedExpression, InvalidFact> {
+    let missing = || invalid("transaction", "does not have the shape of its type");
+    let members = shape.members.iter().map(|(name, node)| {
+        let value = value.get(name).ok_or_else(missing)?;
+        let expression = match node {
+            Node::Object(inner) => object(inner, value)?,
+            Node::Leaf(FieldKind::Amount) => amount(&Amount::from_json(value).map_err(|_| missing())?)?,
+            Node::Leaf(FieldKind::Integer { .. }) => long(value.as_i64().ok_or_else(missing)?),
+            Node::Leaf(_) => string(value.as_str().ok_or_else(missing)?),
+        };
+        Ok((name.clone(), expression))
+    });
+    record(members.collect::<Result<Vec<_>, InvalidFact>>()?)
+}
+
+fn amount(amount: &Amount) -> Result<RestrictedExpression, InvalidFact> {
+    let value = amount.value();
+    // Cedar's decimals have at least one decimal place.
+    let decimal = if value.contains('.') { value.to_owned() } else { format!("{value}.0") };
+    record([("currency", string(amount.currency())), ("value", RestrictedExpression::new_decimal(decimal))])
+}
+
+/// `now` as Cedar's `datetime` writes it: civil time in UTC, from days since the epoch (proleptic Gregorian calendar).
+fn datetime(now: Time) -> String {
+    let millis = now.millis().clamp(0, 253_402_300_799_999);
+    let (days, rest) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
+    // Years begin in March, so that the leap day is the last one.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second, milli) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_civil_time() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399, "2000-02-28T23:59:59.000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000Z"),
+            (1_790_000_000, "2026-09-21T14:13:20.000Z"),
+            (4_107_542_399, "2100-02-28T23:59:59.000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(datetime(Time::from_seconds(seconds)), text);
+        }
+        assert_eq!(datetime(Time::from_millis(i64::MAX)), "9999-12-31T23:59:59.999Z");
+    }
+}

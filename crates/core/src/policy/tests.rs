@@ -1,0 +1,10 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should stop")]
+use super::*;
+
+#[test]
+fn packs_that_come_with_the_product_load_without_warnings() {
+    for files in [default_pack(), starter_pack()] {
+        let pack = Pack::load(&files).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(pack.warnings(), <[String; 0]>::default());
+    }
+}
