@@ -1,3 +1,5 @@
+//! What every pack holds, and what a broken one says.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should stop")]
 use super::*;
 
