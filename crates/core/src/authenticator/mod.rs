@@ -1,6 +1,8 @@
 //! What a person has enrolled, and how each kind is verified: one file per kind. A verifier alone makes a
 //! [`crate::proof::Proof`].
 
+pub mod password;
+pub mod totp;
 pub mod webauthn;
 
 use crate::{

@@ -77,8 +77,8 @@ impl Assertion {
     }
 
     pub(super) fn parts(&self) -> Result<Parts, InvalidAssertion> {
+        decode(&self.id, limits::CREDENTIAL_ID_BYTES, "id")?;
         Ok(Parts {
-            id: decode(&self.id, limits::CREDENTIAL_ID_BYTES, "id")?,
             client_data_json: decode(&self.client_data_json, limits::CLIENT_DATA_BYTES, "clientDataJSON")?,
             authenticator_data: decode(&self.authenticator_data, limits::WEBAUTHN_PART_BYTES, "authenticatorData")?,
             signature: decode(&self.signature, limits::COSE_KEY_BYTES, "signature")?,
@@ -87,9 +87,8 @@ impl Assertion {
     }
 }
 
-/// The same, as bytes.
+/// What is looked at, as bytes.
 pub(super) struct Parts {
-    pub id: Vec<u8>,
     pub client_data_json: Vec<u8>,
     pub authenticator_data: Vec<u8>,
     pub signature: Vec<u8>,
@@ -97,7 +96,7 @@ pub(super) struct Parts {
 }
 
 /// Base64url without padding, in its one canonical spelling, and not empty.
-fn decode(text: &str, limit_bytes: usize, name: &'static str) -> Result<Vec<u8>, InvalidAssertion> {
+pub(super) fn decode(text: &str, limit_bytes: usize, name: &'static str) -> Result<Vec<u8>, InvalidAssertion> {
     if text.is_empty() || text.len() > limit_bytes.div_ceil(3) * 4 {
         return Err(InvalidAssertion(name));
     }
