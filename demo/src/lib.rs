@@ -24,6 +24,7 @@ mod steps;
 mod text;
 
 pub use counterfoil_guard::Credential;
+pub use counterfoil_guard::http::Trust;
 pub use ledger::{ACCOUNTS, Account, RESOURCE_TYPE};
 
 use axum::Router;
@@ -31,7 +32,7 @@ use axum::extract::{DefaultBodyLimit, RawQuery, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use counterfoil_guard::Guard;
-use counterfoil_guard::http::{HttpClient, Trust};
+use counterfoil_guard::http::HttpClient;
 use http::{HeaderMap, StatusCode};
 use std::collections::BTreeMap;
 use std::fmt;
