@@ -1,2 +1,3 @@
 //! Placeholder.
+mod page;
 fn main() {}
