@@ -26,6 +26,8 @@ function side(viewer) {
   const link = (name) => h("a", { href: name === "overview" ? "/admin" : `/admin/${name}`, "aria-current": name === section && "page" }, t(`nav.${name}`));
   $("side").replaceChildren(h("nav", { "aria-label": t("admin.nav") }, viewer.nav.map(link), h("hr"), h("a", { href: "/me" }, t("nav.me"))),
     h("p", { class: "small" }, viewer.roles.join(", ")));
+  // On a narrow screen the parts stand in a line that scrolls.
+  $("side").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 const panel = (title, ...content) => h("section", { class: "panel" }, title && h("h2", {}, title), content);

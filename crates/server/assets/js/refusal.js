@@ -7,7 +7,10 @@ const ASK = ["denied", "forbidden", "contained", "internal"];
 
 /** The whole page says it. Never returns to what was there. */
 export function refuse(problem) {
-  const { slug, body } = problem;
+  const { body } = problem;
+  // A proof names the address that it was made at: where that is not ours, the page is not where we serve it.
+  const elsewhere = problem.slug === "proof-invalid" && location.origin !== new URL(issuer).origin;
+  const slug = elsewhere ? "relay-suspected" : problem.slug;
   const otherwise = problem.status >= 400 && problem.status < 500 ? "refusal.invalid-request" : "refusal.internal";
   const key = has(`refusal.${slug}.title`) ? `refusal.${slug}` : otherwise;
   const warning = slug === "relay-suspected";

@@ -18,6 +18,11 @@ async function step(reply) {
   if (reply.next) return go(reply.next);
   view = reply;
   stop();
+  // Each step may be a challenge of its own; loading the page again should show this one.
+  if (address.has("challenge")) {
+    address.set("challenge", view.challenge);
+    history.replaceState(null, "", `?${address}`);
+  }
   ({ identify, code, passkey: passkeyStep }[view.step] ?? identify)();
   return undefined;
 }
@@ -163,6 +168,8 @@ function fail(error, place) {
   else if (error.slug !== "passkey-aborted") settle(error);
 }
 
+// An application's sign-in is over; one that nobody else waits for just begins again.
 function over() {
-  refuse(new Problem("expired", view.back ? { back: view.back } : {}));
+  if (address.has("challenge")) refuse(new Problem("expired"));
+  else location.reload();
 }

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod asset;
 pub mod chart;
+pub mod device;
 pub mod enrol;
 pub mod me;
 pub mod problem;
