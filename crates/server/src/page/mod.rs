@@ -7,17 +7,14 @@
 pub mod admin;
 pub mod asset;
 pub mod chart;
-pub mod device;
 pub mod enrol;
 pub mod me;
-pub mod problem;
 pub mod shell;
 pub mod sign_in;
 pub mod step_up;
 pub mod text;
 
-pub use asset::{Asset, Assets};
-pub use shell::{Pages, Shell, Site};
+pub use shell::{Pages, Shell};
 pub use text::Lang;
 
 use counterfoil_core::time::Time;
