@@ -326,19 +326,9 @@ impl Expected {
                 problems.push(format!("{what}: expected {expected}, found {found}"));
             }
         };
-        let outcome = self.outcome.as_str().to_owned();
-        differ(
-            "outcome",
-            outcome,
-            format!("{}{}", record.outcome.as_str(), {
-                let why = if record.outcome == self.outcome {
-                    String::new()
-                } else {
-                    format!(" ({})", record.grounds.reason_admin)
-                };
-                why
-            }),
-        );
+        let met = record.outcome == self.outcome;
+        let why = if met { String::new() } else { format!(" ({})", record.grounds.reason_admin) };
+        differ("outcome", self.outcome.as_str().to_owned(), format!("{}{why}", record.outcome.as_str()));
         if let Some(tier) = self.tier {
             differ("tier", tier.to_string(), record.grounds.tier.map_or("none".into(), |t| t.to_string()));
         }

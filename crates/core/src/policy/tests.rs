@@ -1,23 +1,259 @@
-//! What every pack holds, and what a broken one says.
-
+//! Tests of packs: what loads, what is refused and where, and how decisions come out of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should stop")]
+
+mod arbitrary;
+mod properties;
+
 use super::*;
+use crate::decision::{Decision, DenialCause};
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+fn load(files: &Files) -> Pack {
+    Pack::load(files).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn with(path: &str, text: &str) -> Files {
+    let mut files = default_pack();
+    files.insert(path.to_owned(), text.as_bytes().to_vec());
+    files
+}
+
+fn edited(path: &str, from: &str, to: &str) -> Files {
+    let mut files = default_pack();
+    let text = String::from_utf8(files[path].clone()).unwrap();
+    assert!(text.contains(from), "{path} has no {from:?}");
+    files.insert(path.to_owned(), text.replacen(from, to, 1).into_bytes());
+    files
+}
+
+/// A pack from a folder beside these tests.
+fn fixture(name: &str) -> Files {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packs").join(name);
+    let mut files = Files::new();
+    for folder in ["", "transactions", "tests"] {
+        let Ok(entries) = std::fs::read_dir(root.join(folder)) else { continue };
+        for entry in entries.map(Result::unwrap).filter(|e| e.path().is_file()) {
+            let path = entry.path().strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            files.insert(path, std::fs::read(entry.path()).unwrap());
+        }
+    }
+    files
+}
 
 #[test]
 fn packs_that_come_with_the_product_load_without_warnings() {
     for files in [default_pack(), starter_pack()] {
-        let pack = Pack::load(&files).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(pack.warnings(), <[String; 0]>::default());
+        assert_eq!(load(&files).warnings(), <[String; 0]>::default());
     }
 }
 
 #[test]
 fn packs_that_come_with_the_product_pass_their_own_tests() {
     for files in [default_pack(), starter_pack()] {
-        let pack = Pack::load(&files).unwrap_or_else(|error| panic!("{error}"));
+        let pack = load(&files);
         let reports = testing::run(&pack).unwrap_or_else(|error| panic!("{error}"));
         assert!(reports.len() >= 14, "{}: too few tests", pack.name());
         let failed: Vec<_> = reports.iter().filter(|report| !report.passed()).collect();
         assert!(failed.is_empty(), "{failed:#?}");
     }
+}
+
+#[test]
+fn the_embedded_default_pack_is_the_folder_in_the_repository() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    let mut found = Vec::new();
+    for folder in ["", "transactions", "tests"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap().map(Result::unwrap).filter(|e| e.path().is_file()) {
+            found.push(entry.path().strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    found.sort();
+    assert_eq!(found, default_pack().into_keys().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_test_of_a_pack_can_fail() {
+    let pack =
+        load(&edited("tests/own.toml", "outcome = \"permit\", tier = \"low\"", "outcome = \"deny\", tier = \"high\""));
+    let reports = testing::run(&pack).unwrap();
+    let failed: Vec<_> = reports.iter().filter(|report| !report.passed()).collect();
+    assert_eq!(
+        (failed.len(), failed[0].file.as_str(), failed[0].line, failed[0].problems.len()),
+        (1, "tests/own.toml", 3, 2)
+    );
+    let broken = load(&with("tests/broken.toml", "[[test]]\nname = \"x\"\nacton = \"me.read\"\n"));
+    let error = testing::run(&broken).expect_err("refused");
+    assert_eq!(error.file, "tests/broken.toml");
+}
+
+#[test]
+fn the_version_is_the_hash_of_the_content() {
+    let version = |files: &Files| load(files).version();
+    let base = version(&default_pack());
+    assert_eq!(base, version(&default_pack()));
+    assert_eq!(base, version(&with("README.md", "notes")), "notes belong to no pack");
+    assert_ne!(base, version(&edited("tiers.cedar", "<= 300", "<= 299")));
+    assert_ne!(base, version(&edited("transactions/payout_change.de.txt", "Betrag", "Summe")));
+}
+
+#[test]
+fn what_is_wrong_with_a_pack_is_said_with_file_and_line() {
+    let without = |path: &str| {
+        let mut files = default_pack();
+        files.remove(path);
+        files
+    };
+    for (files, file, line, reason) in [
+        (without("pack.toml"), "pack.toml", 1, "missing"),
+        (without("actions.toml"), "actions.toml", 1, "missing"),
+        (without("transactions/payout_change.de.txt"), "transactions/payout_change.de.txt", 1, "missing"),
+        (
+            without("transactions/payout_change.json"),
+            "transactions/payout_change.de.txt",
+            1,
+            "belongs to no transaction type",
+        ),
+        (with("pack.toml", "name = \"x\"\nformat = 2\n"), "pack.toml", 1, "format 2"),
+        (with("pack.toml", "name = \"x\"\nfromat = 1\n"), "pack.toml", 2, "fromat"),
+        (with("notes.txt", "x"), "notes.txt", 1, "no file of a pack"),
+        (with("x/y.cedar", "x"), "x/y.cedar", 1, "no file of a pack"),
+        (edited("actions.toml", "tier = \"moderate\"", "tier = \"medium\""), "actions.toml", 12, "medium"),
+        (edited("actions.toml", "transaction_type = \"payout_change\"", ""), "actions.toml", 16, "no transaction type"),
+        (edited("actions.toml", "= \"payout_change\"", "= \"payout\""), "actions.toml", 16, "unknown transaction type"),
+        (edited("actions.toml", "[resource_types.account]", "[resource_types.in]"), "actions.toml", 3, "no name"),
+        (
+            edited("actions.toml", "[resource_types.account]", "[resource_types.person]"),
+            "actions.toml",
+            3,
+            "product's own",
+        ),
+        (edited("actions.toml", "\"balance.read\"", "\"Balance\""), "actions.toml", 6, "no name"),
+        (
+            edited("actions.toml", "[actions.\"balance.read\"]", "[actions.\"policy.activate\"]"),
+            "actions.toml",
+            6,
+            "product's own",
+        ),
+        (
+            with("x.cedar", "permit (principal, action, resource)\nwhen { context.evidence.all >= 1 };"),
+            "x.cedar",
+            1,
+            "all",
+        ),
+        (with("x.cedar", "\npermit (principal, action == Action::\"payout.change\", resource);"), "x.cedar", 2, "x#1"),
+        (
+            with("x.cedar", "permit (principal, action in Action::\"payout.chnage\", resource);"),
+            "x.cedar",
+            1,
+            "payout.chnage",
+        ),
+        (
+            with("x.cedar", "@id(\"low-any-proof\")\npermit (principal, action, resource);"),
+            "x.cedar",
+            1,
+            "tiers.cedar:3",
+        ),
+        (
+            with("x.cedar", "permit (principal, action, resource)\nwhen { resource.owner == \"x\" };"),
+            "x.cedar",
+            1,
+            "owner",
+        ),
+        (with("x.cedar", "permit (principal == ?principal, action, resource);"), "x.cedar", 1, ""),
+        (with("entities.json", "[{\"uid\":1,\"uid\":2}]"), "entities.json", 1, "duplicate"),
+        (
+            with("entities.json", "[{\"uid\":{\"type\":\"Group\",\"id\":\"a\"},\"attrs\":{\"x\":1},\"parents\":[]}]"),
+            "entities.json",
+            1,
+            "x",
+        ),
+    ] {
+        let error = Pack::load(&files).map(|_| ()).expect_err(reason);
+        assert_eq!((error.file.as_str(), error.line), (file, line), "{error}");
+        assert!(error.reason.contains(reason), "{reason:?} is not in {error}");
+    }
+}
+
+#[test]
+fn our_own_actions_can_be_raised_and_never_lowered() {
+    let raised = "\n[actions.\"me.read\"]\ntier = \"moderate\"\nresource_type = \"person\"\n";
+    let mut files = default_pack();
+    files.get_mut("actions.toml").unwrap().extend_from_slice(raised.as_bytes());
+    let pack = load(&files);
+    let action = pack.catalogue().action("me.read").unwrap();
+    assert!(action.tier == Tier::Moderate && action.own && action.title.contains_key("de"));
+    assert_eq!(pack.slice_len("me.read", Tier::Low), None);
+
+    let lowered = "\n[actions.\"policy.activate\"]\ntier = \"low\"\nresource_type = \"installation\"\n";
+    let mut files = default_pack();
+    files.get_mut("actions.toml").unwrap().extend_from_slice(lowered.as_bytes());
+    assert!(Pack::load(&files).expect_err("lowered").reason.contains("worth more"));
+}
+
+#[test]
+fn permits_by_what_an_api_says_are_named() {
+    let pack = load(&with(
+        "x.cedar",
+        "@id(\"trusting\")\npermit (principal, action in Action::\"balance.read\", resource)\n\
+         when { context.asserted.resource has sensitivity && context.asserted.resource.sensitivity == \"low\" };",
+    ));
+    assert_eq!(pack.warnings(), ["x.cedar:1: `trusting` permits by what an API asserts"]);
+}
+
+#[test]
+fn a_policy_that_errs_denies_and_alarms() {
+    // Cedar skips a policy that errs: this forbid would let pass.
+    let pack = load(&with(
+        "x.cedar",
+        "forbid (principal, action in Action::\"balance.read\", resource)\n\
+         when { context.evidence.sms_code_age * 9223372036 > 0 };",
+    ));
+    let input = arbitrary::signed_in("balance.read");
+    assert!(matches!(decide(&input, &load(&default_pack())), Decision::Permit(_)));
+    let decision = decide(&input, &pack);
+    assert!(decision.is_alarm(), "{decision:?}");
+    let Decision::Deny(denial) = decision else { panic!("not denied") };
+    assert!(matches!(denial.cause, DenialCause::EvaluationError { .. }));
+}
+
+#[test]
+fn amounts_raise_the_tier() {
+    let files = edited(
+        "actions.toml",
+        "transaction_type = \"payout_change\"\n",
+        "transaction_type = \"payout_change\"\nthresholds = [\n\
+         { currency = \"EUR\", above = \"50000.00\", tier = \"critical\" },\n\
+         { currency = \"EUR\", above = \"80000.00\", within_hours = 24, tier = \"critical\" },\n]\n",
+    );
+    let pack = load(&files);
+    let tier = |currency: &str, value: &str, moved: &[(&str, &str)]| {
+        let mut input = arbitrary::payout();
+        input.transaction.as_mut().unwrap()["amount"] = serde_json::json!({ "currency": currency, "value": value });
+        input.moved = moved.iter().map(|(c, v)| crate::transaction::Amount::new(c, v).unwrap()).collect();
+        decide(&input, &pack).grounds().tier.unwrap()
+    };
+    assert_eq!(tier("EUR", "50000.00", &[]), Tier::High);
+    assert_eq!(tier("EUR", "50000.01", &[]), Tier::Critical);
+    assert_eq!(tier("EUR", "40000.00", &[("EUR", "40000.00")]), Tier::High);
+    assert_eq!(tier("EUR", "40000.00", &[("EUR", "40000.01")]), Tier::Critical);
+    assert_eq!(tier("EUR", "40000.00", &[("USD", "90000.00")]), Tier::High);
+    assert_eq!(tier("USD", "1.00", &[]), Tier::Critical, "a currency without threshold counts as worst");
+}
+
+#[test]
+fn policies_read_transactions_groups_and_registered_attributes() {
+    let pack = load(&fixture("depot"));
+    let reports = testing::run(&pack).unwrap_or_else(|error| panic!("{error}"));
+    let failed: Vec<_> = reports.iter().filter(|report| !report.passed()).collect();
+    assert!(reports.len() >= 6 && failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn the_authzen_certification_fixture_is_a_pack() {
+    let pack = load(&fixture("authzen"));
+    let reports = testing::run(&pack).unwrap_or_else(|error| panic!("{error}"));
+    let failed: Vec<_> = reports.iter().filter(|report| !report.passed()).collect();
+    assert!(reports.len() >= 8 && failed.is_empty(), "{failed:#?}");
+    assert!(pack.warnings().iter().any(|warning| warning.contains("permits by what an API asserts")));
 }
