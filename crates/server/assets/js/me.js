@@ -113,7 +113,8 @@ function confirmations({ confirmations: all }) {
     all.length === 0 ? h("p", {}, t("me.confirmations.empty")) : h("ul", { class: "items" }, all.map((one) => h("li", {},
       h("div", {},
         h("h3", {}, one.title),
-        h("p", {}, one.text),
+        // The text that was confirmed, line by line; its first line is the title.
+        h("p", { class: "lines" }, one.text.startsWith(one.title) ? one.text.slice(one.title.length).trim() : one.text),
         h("p", { class: "facts" }, h("span", {}, one.client), h("span", {}, time(one.at)), h("span", { class: "mono" }, one.counterfoil))),
       outcome(one.outcome)))));
 }

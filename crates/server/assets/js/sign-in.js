@@ -39,7 +39,6 @@ function identify() {
   // The form stands in the shell, so that it is there before this script and password managers find it.
   if (!own) return location.reload();
   $("for").textContent = view.client ? t("sign_in.for", { client: view.client.name }) : "";
-  $("for").hidden = !view.client;
   $("said").textContent = view.reason ?? (address.has("out") ? t("sign_in.out") : "");
   $("said").hidden = !$("said").textContent;
   if (view.person) {
