@@ -17,6 +17,7 @@ pub mod text;
 pub use shell::{Pages, Shell};
 pub use text::Lang;
 
+pub use counterfoil_core::decision::Outcome;
 use counterfoil_core::time::Time;
 use serde::Serialize;
 
@@ -87,18 +88,6 @@ pub struct Resource {
     pub kind: String,
     /// Its identifier with the protected API.
     pub id: String,
-}
-
-/// What was answered to "may this be done?".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Yes.
-    Permit,
-    /// Not with what has been shown so far.
-    StepUp,
-    /// No.
-    Deny,
 }
 
 /// The server's clock, so that a page counts down by the difference and never by the reader's clock.
