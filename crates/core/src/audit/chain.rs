@@ -156,8 +156,13 @@ impl Follow {
     }
 
     /// The number that must come next.
-    pub const fn next(&self) -> u64 {
+    pub const fn next_number(&self) -> u64 {
         self.next
+    }
+
+    /// The epoch that its links are of.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
     }
 }
 
@@ -193,7 +198,7 @@ mod tests {
         assert_eq!(follow(&links, &leaves), Ok(()));
         let mut rest = Follow::after(Some(key()), &links[2]);
         assert_eq!(rest.check(&links[3], &leaves[3]), Ok(()));
-        assert_eq!(rest.next(), 4);
+        assert_eq!(rest.next_number(), 4);
     }
 
     #[test]

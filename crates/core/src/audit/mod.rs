@@ -9,4 +9,6 @@ pub mod checkpoint;
 pub mod event;
 pub mod inclusion;
 pub mod kind;
+mod meaning;
 pub mod tree;
+pub mod verify;

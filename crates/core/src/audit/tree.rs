@@ -175,6 +175,11 @@ impl Edge {
         changed
     }
 
+    /// Appends one leaf, for whoever wants the root and no tiles.
+    pub fn append_one(&mut self, leaf: &LeafHash) {
+        self.push(leaf.digest(), &mut Vec::new(), &mut BTreeSet::new());
+    }
+
     fn push(&mut self, leaf: Digest, full: &mut Vec<Tile>, touched: &mut BTreeSet<u8>) {
         let mut carry = Some(leaf);
         let mut level = 0u8;

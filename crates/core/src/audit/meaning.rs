@@ -1,0 +1,348 @@
+//! What a log must not say: that something was spent twice, issued without proof, or used before it was enrolled.
+//!
+//! Leaves of different nodes can lie a little out of order, because each node commits on its own and clocks differ. So
+//! a missing cause is owed until it comes: it is accepted late only from another run, dated within the clocks' leeway.
+
+use super::{
+    event::{EventKind, Leaf},
+    kind::Outcome,
+};
+use crate::{
+    digest::Digest,
+    id::{AuthenticatorId, ChallengeId, DecisionId, LoginId, RunId, TokenId},
+    limits,
+    time::Time,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A contradiction in what the log says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    /// R1.
+    #[error("an approval was spent a second time")]
+    SecondSpend,
+    /// Nobody proved what was spent.
+    #[error("an approval was spent that nobody had proven")]
+    SpentUnproven,
+    /// What was spent is not what was signed.
+    #[error("what was spent is not the transaction that was signed")]
+    SpentOther,
+    /// The token that was presented is not one of this approval.
+    #[error("an approval was spent by a token that was not issued for it")]
+    SpentByOtherToken,
+    /// A code or token without a proven challenge behind it.
+    #[error("something was issued for a challenge that nobody had proven")]
+    IssuedUnproven,
+    /// A code or token out of a login that never was.
+    #[error("something was issued from a login that is not in the log")]
+    IssuedWithoutLogin,
+    /// A code, token or spend out of a login that had been contained.
+    #[error("something was issued or spent after its login was contained")]
+    AfterContainment,
+    /// A login with an authenticator that had proven nothing.
+    #[error("a login names an authenticator that had proven nothing")]
+    SignedInUnproven,
+    /// A proof by an authenticator that nobody had enrolled.
+    #[error("an authenticator was used before it was enrolled")]
+    UsedBeforeEnrolled,
+    /// A proof by an authenticator that was somebody else's.
+    #[error("an authenticator was used by somebody else than it was enrolled for")]
+    UsedByOther,
+    /// A proof by an authenticator that had been removed or disabled.
+    #[error("an authenticator was used after it was removed or disabled")]
+    UsedAfterEnd,
+    /// RFC 6238 §5.2.
+    #[error("a code was accepted a second time")]
+    StepTwice,
+    /// A challenge that was proven without having been opened.
+    #[error("a challenge was proven that had not been opened")]
+    ProvenUnopened,
+    /// A challenge that was proven, refused or void before.
+    #[error("a challenge was proven that had ended before")]
+    ProvenAfterEnd,
+    /// A challenge that was answered too late.
+    #[error("a challenge was proven after its time")]
+    ProvenLate,
+    /// A challenge proven without an accepted answer to it.
+    #[error("a challenge was proven without a proof for it")]
+    ProvenWithoutProof,
+    /// Two challenges under one identifier.
+    #[error("a challenge was opened twice")]
+    OpenedTwice,
+    /// A decision that opened a second challenge, or a request that was consumed a second time.
+    #[error("a decision or pushed request opened a second challenge")]
+    ConsumedTwice,
+    /// A challenge for a decision that never was.
+    #[error("a challenge was opened for a decision that is not in the log")]
+    UnknownDecision,
+    /// A challenge out of a decision that had denied.
+    #[error("a challenge was opened for a decision that denied")]
+    OpenedDenied,
+    /// An outcome without a spend.
+    #[error("an outcome was reported of what was never spent")]
+    OutcomeUnspent,
+    /// An epoch that did not rise.
+    #[error("an epoch was raised to a lower number")]
+    EpochFell,
+}
+
+/// Where an event stands, for findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Its leaf; none while it waits for the sequencer.
+    pub index: Option<u64>,
+    /// Its run.
+    pub run: RunId,
+    /// Its number in the run.
+    pub number: u64,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.index {
+            Some(index) => write!(f, "leaf {index}"),
+            None => write!(f, "event {} of run {}", self.number, self.run),
+        }
+    }
+}
+
+/// What later events may rest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause {
+    Decision(DecisionId),
+    Opened(ChallengeId),
+    Answered(ChallengeId),
+    Proven(ChallengeId),
+    Spent(ChallengeId),
+    Enrolled(AuthenticatorId),
+    Accepted(AuthenticatorId),
+    Login(LoginId),
+}
+
+struct Opened {
+    txn_digest: Option<Digest>,
+    expires_at: Time,
+}
+
+/// What was said so far. It grows with the log, by some hundred bytes for each challenge, login and token.
+#[derive(Default)]
+pub(super) struct Meaning {
+    causes: BTreeSet<Cause>,
+    owed: BTreeMap<Cause, Vec<(Place, Time, Contradiction)>>,
+    opened: BTreeMap<ChallengeId, Opened>,
+    ended: BTreeSet<ChallengeId>,
+    opened_for: BTreeSet<DecisionId>,
+    consumed: BTreeSet<Digest>,
+    denied: BTreeSet<DecisionId>,
+    holders: BTreeMap<AuthenticatorId, crate::id::SubjectId>,
+    unusable: BTreeMap<AuthenticatorId, (RunId, Time)>,
+    contained: BTreeMap<LoginId, (RunId, Time)>,
+    steps: BTreeSet<(AuthenticatorId, u64)>,
+    token_logins: BTreeMap<ChallengeId, LoginId>,
+    tokens: BTreeMap<TokenId, ChallengeId>,
+    spent: Vec<(Place, ChallengeId, Digest, Option<TokenId>)>,
+    found: Vec<(Place, Contradiction)>,
+}
+
+impl Meaning {
+    /// Reads the next event.
+    pub(super) fn read(&mut self, place: Place, leaf: &Leaf) {
+        let at = leaf.at;
+        match &leaf.kind {
+            EventKind::DecisionMade { decision, outcome, .. } => {
+                if *outcome == Outcome::Deny {
+                    self.denied.insert(*decision);
+                }
+                self.provide(place, at, Cause::Decision(*decision));
+            }
+            EventKind::ChallengeOpened { challenge, decision, request, txn_digest, expires_at, .. } => {
+                self.open(place, at, *challenge, *decision, *request);
+                let opened = Opened { txn_digest: *txn_digest, expires_at: *expires_at };
+                if self.opened.insert(*challenge, opened).is_some() {
+                    self.found.push((place, Contradiction::OpenedTwice));
+                }
+            }
+            EventKind::ProofAccepted { subject, authenticator, challenge, totp_step, .. } => {
+                self.require(place, at, Cause::Enrolled(*authenticator), Contradiction::UsedBeforeEnrolled);
+                if self.holders.get(authenticator).is_some_and(|holder| holder != subject) {
+                    self.found.push((place, Contradiction::UsedByOther));
+                }
+                if self.unusable.get(authenticator).is_some_and(|end| is_after(place, at, *end)) {
+                    self.found.push((place, Contradiction::UsedAfterEnd));
+                }
+                if totp_step.is_some_and(|step| !self.steps.insert((*authenticator, step))) {
+                    self.found.push((place, Contradiction::StepTwice));
+                }
+                self.provide(place, at, Cause::Accepted(*authenticator));
+                if let Some(challenge) = challenge {
+                    self.provide(place, at, Cause::Answered(*challenge));
+                }
+            }
+            EventKind::ChallengeProven { challenge, .. } => self.prove(place, at, *challenge),
+            EventKind::ChallengeRefused { challenge, .. } | EventKind::ChallengeVoid { challenge, .. } => {
+                self.ended.insert(*challenge);
+            }
+            EventKind::AuthenticatorEnrolled { authenticator, subject, .. } => {
+                self.holders.insert(*authenticator, *subject);
+                self.unusable.remove(authenticator);
+                self.provide(place, at, Cause::Enrolled(*authenticator));
+            }
+            EventKind::AuthenticatorRemoved { authenticator, .. }
+            | EventKind::AuthenticatorDisabled { authenticator, .. } => {
+                self.unusable.insert(*authenticator, (place.run, at));
+            }
+            EventKind::SessionSignedIn { login, authenticators, .. } => {
+                for authenticator in authenticators {
+                    self.require(place, at, Cause::Accepted(*authenticator), Contradiction::SignedInUnproven);
+                }
+                self.provide(place, at, Cause::Login(*login));
+            }
+            EventKind::CodeIssued { login, challenge, .. } => self.issue(place, at, Some(*login), *challenge),
+            EventKind::TokenIssued { token, login, challenge, .. } => {
+                self.issue(place, at, *login, *challenge);
+                if let Some(challenge) = challenge {
+                    self.tokens.insert(*token, *challenge);
+                    self.token_logins.extend(login.map(|login| (*challenge, login)));
+                }
+            }
+            EventKind::Spent { challenge, txn_digest, token, .. } => {
+                self.require(place, at, Cause::Proven(*challenge), Contradiction::SpentUnproven);
+                if !self.causes.contains(&Cause::Spent(*challenge)) {
+                    self.provide(place, at, Cause::Spent(*challenge));
+                } else {
+                    self.found.push((place, Contradiction::SecondSpend));
+                }
+                if let Some(login) = self.token_logins.get(challenge).copied() {
+                    self.not_contained(place, at, login);
+                }
+                self.spent.push((place, *challenge, *txn_digest, *token));
+            }
+            EventKind::OutcomeReported { challenge, .. } => {
+                self.require(place, at, Cause::Spent(*challenge), Contradiction::OutcomeUnspent);
+            }
+            EventKind::Contained { logins, .. } => {
+                self.contained.extend(logins.iter().map(|login| (*login, (place.run, at))));
+            }
+            EventKind::ContainmentReversed { logins, .. } => {
+                self.contained.retain(|login, _| !logins.contains(login));
+            }
+            EventKind::EpochRaised { from, to, .. } if to <= from => {
+                self.found.push((place, Contradiction::EpochFell));
+            }
+            // Everything else rests on nothing that a log can contradict.
+            EventKind::RunBegun { .. }
+            | EventKind::EpochRaised { .. }
+            | EventKind::KeyCreated { .. }
+            | EventKind::SessionBegun { .. }
+            | EventKind::SessionRaised { .. }
+            | EventKind::SessionEnded { .. }
+            | EventKind::DeviceKnown { .. }
+            | EventKind::ProofRefused { .. }
+            | EventKind::AuthenticatorCeilingChanged { .. }
+            | EventKind::RequestPushed { .. }
+            | EventKind::RelaySeen { .. }
+            | EventKind::TokenRevoked { .. }
+            | EventKind::SpendRefused { .. }
+            | EventKind::PolicyActivated { .. }
+            | EventKind::SubjectCreated { .. }
+            | EventKind::SubjectSuspended { .. }
+            | EventKind::AddressChanged { .. }
+            | EventKind::AccessGranted { .. }
+            | EventKind::RegistrationChanged { .. }
+            | EventKind::ApiKeyChanged { .. }
+            | EventKind::InvitationChanged { .. }
+            | EventKind::NoticeSent { .. }
+            | EventKind::PersonalErased { .. } => {}
+        }
+    }
+
+    /// Everything that was found, once the log has been read to its end.
+    pub(super) fn finish(mut self) -> Vec<(Place, Contradiction)> {
+        for (place, challenge, txn_digest, token) in std::mem::take(&mut self.spent) {
+            let signed = self.opened.get(&challenge).and_then(|opened| opened.txn_digest);
+            if signed.is_some_and(|signed| signed != txn_digest) {
+                self.found.push((place, Contradiction::SpentOther));
+            }
+            if token.is_some_and(|token| self.tokens.get(&token) != Some(&challenge)) {
+                self.found.push((place, Contradiction::SpentByOtherToken));
+            }
+        }
+        let owed = self.owed.into_values().flatten().map(|(place, _, contradiction)| (place, contradiction));
+        self.found.extend(owed);
+        self.found.sort_by_key(|(place, _)| (place.index.is_none(), *place));
+        self.found
+    }
+
+    fn open(
+        &mut self,
+        place: Place,
+        at: Time,
+        challenge: ChallengeId,
+        decision: Option<DecisionId>,
+        request: Option<Digest>,
+    ) {
+        if let Some(decision) = decision {
+            self.require(place, at, Cause::Decision(decision), Contradiction::UnknownDecision);
+            if self.denied.contains(&decision) {
+                self.found.push((place, Contradiction::OpenedDenied));
+            }
+            if !self.opened_for.insert(decision) {
+                self.found.push((place, Contradiction::ConsumedTwice));
+            }
+        }
+        if request.is_some_and(|request| !self.consumed.insert(request)) {
+            self.found.push((place, Contradiction::ConsumedTwice));
+        }
+        self.provide(place, at, Cause::Opened(challenge));
+    }
+
+    fn prove(&mut self, place: Place, at: Time, challenge: ChallengeId) {
+        self.require(place, at, Cause::Opened(challenge), Contradiction::ProvenUnopened);
+        self.require(place, at, Cause::Answered(challenge), Contradiction::ProvenWithoutProof);
+        if self.opened.get(&challenge).is_some_and(|opened| at >= opened.expires_at) {
+            self.found.push((place, Contradiction::ProvenLate));
+        }
+        if !self.ended.insert(challenge) {
+            self.found.push((place, Contradiction::ProvenAfterEnd));
+        }
+        self.provide(place, at, Cause::Proven(challenge));
+    }
+
+    fn issue(&mut self, place: Place, at: Time, login: Option<LoginId>, challenge: Option<ChallengeId>) {
+        if let Some(login) = login {
+            self.require(place, at, Cause::Login(login), Contradiction::IssuedWithoutLogin);
+            self.not_contained(place, at, login);
+        }
+        if let Some(challenge) = challenge {
+            self.require(place, at, Cause::Proven(challenge), Contradiction::IssuedUnproven);
+        }
+    }
+
+    fn not_contained(&mut self, place: Place, at: Time, login: LoginId) {
+        if self.contained.get(&login).is_some_and(|end| is_after(place, at, *end)) {
+            self.found.push((place, Contradiction::AfterContainment));
+        }
+    }
+
+    fn require(&mut self, place: Place, at: Time, cause: Cause, otherwise: Contradiction) {
+        if !self.causes.contains(&cause) {
+            self.owed.entry(cause).or_default().push((place, at, otherwise));
+        }
+    }
+
+    fn provide(&mut self, place: Place, at: Time, cause: Cause) {
+        self.causes.insert(cause);
+        for (owing, used_at, contradiction) in self.owed.remove(&cause).unwrap_or_default() {
+            let late = owing.run == place.run || at > used_at.plus_seconds(limits::CLOCK_LEEWAY_SECONDS);
+            if late {
+                self.found.push((owing, contradiction));
+            }
+        }
+    }
+}
+
+/// Whether an event that lies after an end in the log also came after it: in one run it did, and between two the clocks
+/// have their leeway.
+fn is_after(place: Place, at: Time, (run, end): (RunId, Time)) -> bool {
+    place.run == run || at > end.plus_seconds(limits::CLOCK_LEEWAY_SECONDS)
+}

@@ -1,0 +1,203 @@
+//! What a log must not say, one case for each contradiction.
+
+use crate::log::{
+    Log, START, accepted, challenge, coded, decided, enrolled, issued, login, opened, passkey, proven, reported,
+    signed_in, spent, story, subject, token,
+};
+use counterfoil_core::{
+    audit::{
+        event::{ContainmentCause, EventKind, Outcome, VoidReason},
+        verify::{Contradiction, Problem},
+    },
+    digest::Digest,
+};
+
+/// The contradictions that a verifier finds in a log of these events, in order.
+fn found(events: Vec<EventKind>) -> Vec<Contradiction> {
+    let mut log = Log::begin();
+    events.into_iter().for_each(|event| log.add(event));
+    contradictions(&log)
+}
+
+fn contradictions(log: &Log) -> Vec<Contradiction> {
+    let problem = |problem: Problem| match problem {
+        Problem::Contradiction(contradiction) => contradiction,
+        other => panic!("not about meaning: {other}"),
+    };
+    log.verify().findings.into_iter().map(|finding| problem(finding.problem)).collect()
+}
+
+/// A story without one of its events.
+fn without(unwanted: EventKind) -> Vec<EventKind> {
+    let events = story(1);
+    let length = events.len();
+    let rest: Vec<_> = events.into_iter().filter(|event| *event != unwanted).collect();
+    assert_eq!(rest.len(), length - 1);
+    rest
+}
+
+/// A story with something after it.
+fn and_then(more: impl IntoIterator<Item = EventKind>) -> Vec<EventKind> {
+    story(1).into_iter().chain(more).collect()
+}
+
+fn contained() -> EventKind {
+    EventKind::Contained { logins: vec![login(1)], authenticators: vec![], cause: ContainmentCause::Owner }
+}
+
+#[test]
+fn a_whole_story_contradicts_nothing() {
+    assert_eq!(found(story(1)), []);
+    assert_eq!(found(story(1).into_iter().chain(story(2)).collect()), []);
+}
+
+#[test]
+fn nothing_happens_without_its_cause() {
+    use Contradiction as C;
+    for (missing, expected) in [
+        (enrolled(1), vec![C::UsedBeforeEnrolled, C::UsedBeforeEnrolled]),
+        (signed_in(1), vec![C::IssuedWithoutLogin, C::IssuedWithoutLogin]),
+        (decided(1, Outcome::StepUp), vec![C::UnknownDecision]),
+        (opened(1), vec![C::ProvenUnopened]),
+        (accepted(1, Some(challenge(1))), vec![C::ProvenWithoutProof]),
+        (proven(1), vec![C::IssuedUnproven, C::IssuedUnproven, C::SpentUnproven]),
+        (issued(1), vec![C::SpentByOtherToken]),
+        (spent(1), vec![C::OutcomeUnspent]),
+    ] {
+        let name = missing.name();
+        assert_eq!(found(without(missing)), expected, "without {name}");
+    }
+    // A login whose authenticator has proven nothing: only the proof for the challenge comes, and that is later.
+    assert_eq!(found(without(accepted(1, None))), [C::SignedInUnproven]);
+}
+
+#[test]
+fn an_effect_before_its_cause_is_found() {
+    let mut events = story(1);
+    let enrolment = events.remove(0);
+    events.push(enrolment);
+    assert_eq!(found(events), [Contradiction::UsedBeforeEnrolled, Contradiction::UsedBeforeEnrolled]);
+}
+
+#[test]
+fn what_may_happen_once_happens_once() {
+    use Contradiction as C;
+    let another = |change: fn(&mut EventKind)| {
+        let mut event = spent(1);
+        change(&mut event);
+        event
+    };
+    let elsewhere = another(|event| {
+        if let EventKind::Spent { redemption, .. } = event {
+            *redemption = Digest::of(b"another");
+        }
+    });
+    let of_another = |decision_of: u8, request: u8| {
+        let mut event = opened(2);
+        if let EventKind::ChallengeOpened { decision, request: pushed, .. } = &mut event {
+            *decision = Some(crate::log::decision(decision_of));
+            *pushed = Some(Digest::of(&[request, 3]));
+        }
+        event
+    };
+    for (more, expected) in [
+        (vec![spent(1)], vec![C::SecondSpend]),
+        (vec![elsewhere], vec![C::SecondSpend]),
+        (vec![proven(1)], vec![C::ProvenAfterEnd]),
+        (vec![of_another(1, 2)], vec![C::ConsumedTwice]),
+        (vec![decided(2, Outcome::StepUp), of_another(2, 1)], vec![C::ConsumedTwice]),
+        (vec![decided(2, Outcome::Deny), of_another(2, 2)], vec![C::OpenedDenied]),
+    ] {
+        assert_eq!(found(and_then(more)), expected);
+    }
+    let step = |n: u8| {
+        let mut event = accepted(n, None);
+        if let EventKind::ProofAccepted { totp_step, .. } = &mut event {
+            *totp_step = Some(60_000_000);
+        }
+        event
+    };
+    assert_eq!(found(and_then([step(1), step(1)])), [C::StepTwice]);
+    assert_eq!(found(and_then([enrolled(2), step(1), step(2)])), []);
+}
+
+#[test]
+fn what_was_spent_is_what_was_signed() {
+    let mut events = without(spent(1));
+    let at = events.len() - 1;
+    let mut other = spent(1);
+    if let EventKind::Spent { txn_digest, .. } = &mut other {
+        *txn_digest = Digest::of(b"another account");
+    }
+    events.insert(at, other);
+    assert_eq!(found(events), [Contradiction::SpentOther]);
+
+    let mut events = without(spent(1));
+    let mut other = spent(1);
+    if let EventKind::Spent { token: by, .. } = &mut other {
+        *by = Some(token(9));
+    }
+    events.insert(at, other);
+    assert_eq!(found(events), [Contradiction::SpentByOtherToken]);
+}
+
+#[test]
+fn nothing_follows_an_end() {
+    use Contradiction as C;
+    let removed = EventKind::AuthenticatorRemoved { authenticator: passkey(1), subject: subject(1) };
+    let disabled = EventKind::AuthenticatorDisabled { authenticator: passkey(1), subject: subject(1), failures: 10 };
+    let void = EventKind::ChallengeVoid { challenge: challenge(1), reason: VoidReason::Changed };
+    assert_eq!(found(and_then([removed, accepted(1, None)])), [C::UsedAfterEnd]);
+    assert_eq!(found(and_then([disabled, accepted(1, None)])), [C::UsedAfterEnd]);
+    assert_eq!(found(and_then([contained(), coded(1), issued(1)])), [C::AfterContainment, C::AfterContainment]);
+    let reversed = EventKind::ContainmentReversed { logins: vec![login(1)], decision: None };
+    assert_eq!(found(and_then([contained(), reversed, coded(1)])), []);
+
+    let mut events = story(1);
+    events.insert(5, void);
+    assert_eq!(found(events), [C::ProvenAfterEnd]);
+    let mut events = story(1);
+    events.insert(9, contained());
+    assert_eq!(found(events), [C::AfterContainment]);
+
+    let mut log = Log::begin();
+    story(1).into_iter().take(6).for_each(|event| log.add(event));
+    log.add_at(proven(1), START.plus_seconds(300));
+    assert_eq!(contradictions(&log), [C::ProvenLate]);
+}
+
+#[test]
+fn an_authenticator_is_its_holders() {
+    let mut other = accepted(1, None);
+    if let EventKind::ProofAccepted { subject: by, .. } = &mut other {
+        *by = subject(2);
+    }
+    assert_eq!(found(and_then([other])), [Contradiction::UsedByOther]);
+}
+
+#[test]
+fn two_nodes_may_lie_out_of_order_as_far_as_clocks_differ() {
+    // Node 2 used what node 1 had enrolled a moment before, and its leaf was sequenced first.
+    let out_of_order = |enrolled_at: i64, same_run: bool| {
+        let mut log = Log::begin();
+        let used_at = START.plus_seconds(100);
+        if !same_run {
+            log.begin_run(2);
+        }
+        log.add_at(accepted(1, None), used_at);
+        if !same_run {
+            log.begin_run(3);
+        }
+        log.add_at(enrolled(1), used_at.plus_seconds(enrolled_at));
+        contradictions(&log)
+    };
+    assert_eq!(out_of_order(-1, false), []);
+    assert_eq!(out_of_order(10, false), []);
+    assert_eq!(out_of_order(11, false), [Contradiction::UsedBeforeEnrolled]);
+    assert_eq!(out_of_order(-1, true), [Contradiction::UsedBeforeEnrolled]);
+}
+
+#[test]
+fn an_outcome_needs_its_spend() {
+    assert_eq!(found(vec![reported(1)]), [Contradiction::OutcomeUnspent]);
+}
