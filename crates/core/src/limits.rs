@@ -38,10 +38,20 @@ pub const TOTP_STEP_SECONDS: i64 = 30;
 pub const TOTP_SECRET_BYTES: usize = 20;
 /// Consecutive failures that disable an authenticator (SP 800-63B-4 §3.2.2 allows at most 100).
 pub const CONSECUTIVE_FAILURES: u32 = 10;
+/// Wrong answers that void a challenge: fewer than disable an authenticator, so that no single challenge can do that.
+pub const CHALLENGE_FAILURES: u32 = 5;
 /// A password: long enough for a sentence, short enough to hash.
 pub const PASSWORD_BYTES: usize = 256;
 /// The shortest password (SP 800-63B-4 §3.1.1.2, as one of two factors).
 pub const PASSWORD_CHARS_MIN: usize = 8;
+/// A WebAuthn credential id (WebAuthn L3 §7.1 step 25).
+pub const CREDENTIAL_ID_BYTES: usize = 1_023;
+/// The client data of a WebAuthn ceremony: a challenge, an origin and little more.
+pub const CLIENT_DATA_BYTES: usize = 4_096;
+/// Any other single part of a WebAuthn answer; the largest is an attestation with its certificates.
+pub const WEBAUTHN_PART_BYTES: usize = 32 * 1024;
+/// A public key in COSE form; RSA with 4096 bits takes 530.
+pub const COSE_KEY_BYTES: usize = 1_024;
 /// Authenticators of one person.
 pub const AUTHENTICATORS_PER_SUBJECT: usize = 20;
 
@@ -76,6 +86,7 @@ const _: () = {
     assert!(DECISION_SECONDS >= PUSHED_REQUEST_SECONDS);
     assert!(CHALLENGE_SECONDS <= 600, "SP 800-63B-4 §3.1.3: out-of-band secrets within ten minutes");
     assert!(CONSECUTIVE_FAILURES <= 100);
+    assert!(0 < CHALLENGE_FAILURES && CHALLENGE_FAILURES < CONSECUTIVE_FAILURES);
     assert!(NEW_KEY_SESSION_SECONDS <= SESSION_SECONDS);
     assert!(BATCH_UNITS.is_power_of_two() && WRITER_QUEUE > BATCH_UNITS);
     assert!(LEAF_BYTES <= u16::MAX as usize);

@@ -14,6 +14,23 @@ use serde::{Deserialize, Serialize};
 /// Random bytes in every ceremony nonce (WebAuthn L3 §13.4.3 asks for at least 16).
 pub const NONCE_BYTES: usize = 32;
 
+/// The random part of a ceremony nonce: 32 bytes, base64url in JSON. No secret: the authenticator's owner sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Nonce(Digest);
+
+impl Nonce {
+    /// These random bytes, drawn for one challenge.
+    pub const fn new(random: [u8; NONCE_BYTES]) -> Self {
+        Self(Digest::from_bytes(random))
+    }
+
+    /// The bytes.
+    pub const fn as_bytes(&self) -> &[u8; NONCE_BYTES] {
+        self.0.as_bytes()
+    }
+}
+
 /// What a statement is for. A proof for one purpose is none for another, because the purpose is part of what is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
