@@ -141,7 +141,11 @@ fn challenges(value: &str) -> Result<Vec<Challenge<'_>>, ChallengeError> {
     while !rest.is_empty() {
         let (word, after) = token(rest)?;
         let trimmed = after.trim_start_matches([' ', '\t']);
-        if let Some(parameter_value) = trimmed.strip_prefix('=').filter(|_| !trimmed.starts_with("==")) {
+        let unpadded = trimmed.trim_start_matches('=');
+        let ends = unpadded.trim_start_matches([' ', '\t']);
+        if unpadded.len() < trimmed.len() && (ends.is_empty() || ends.starts_with(',')) {
+            rest = ends.trim_start_matches([' ', '\t', ',']);
+        } else if let Some(parameter_value) = trimmed.strip_prefix('=') {
             let (text, after) = parameter(parameter_value.trim_start_matches([' ', '\t']))?;
             let challenge = list.last_mut().ok_or(ChallengeError)?;
             let name = word.to_ascii_lowercase();

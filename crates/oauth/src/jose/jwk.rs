@@ -276,7 +276,8 @@ impl VerifyingKey {
         self.jwk.algorithm
     }
 
-    pub(super) fn accepts(&self, message: &[u8], signature: &[u8]) -> bool {
+    /// Whether this is a signature of the message by this key. For what is signed as text, [`super::Jws`] makes a value of it.
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.algorithm().signature_fits(signature.len()) && self.parsed.verify_sig(message, signature).is_ok()
     }
 }

@@ -197,7 +197,7 @@ impl<'a> Jws<'a> {
         if self.header.algorithm != key.algorithm() {
             return Err(JoseError::Algorithm);
         }
-        if !key.accepts(self.signing_input.as_bytes(), &self.signature) {
+        if !key.verifies(self.signing_input.as_bytes(), &self.signature) {
             return Err(JoseError::Signature);
         }
         Ok(Verified { content: self.payload, header: self.header, thumbprint: key.thumbprint() })
