@@ -16,7 +16,6 @@ pub mod grant;
 pub mod id_token;
 pub mod introspection;
 pub mod jose;
-mod json;
 pub mod metadata;
 pub mod par;
 pub mod pkce;

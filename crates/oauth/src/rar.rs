@@ -1,10 +1,7 @@
 //! Rich authorization requests (RFC 9396), as one transaction: an array of exactly one object of a granted type.
 
-use crate::{
-    error::{ErrorCode, OAuthError},
-    json::parse_strict,
-};
-use counterfoil_core::limits;
+use crate::error::{ErrorCode, OAuthError};
+use counterfoil_core::{json::parse_strict, limits};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -29,8 +26,9 @@ impl AuthorizationDetails {
         if text.len() > DETAILS_BYTES {
             return Err(invalid("authorization_details is too large."));
         }
-        let value = parse_strict(text.as_bytes(), limits::JSON_DEPTH)
-            .map_err(|_| invalid("authorization_details is not JSON with each name once."))?;
+        let value = parse_strict(text.as_bytes(), limits::JSON_DEPTH).map_err(|error| {
+            OAuthError::composed(ErrorCode::InvalidAuthorizationDetails, &format!("authorization_details: {error}."))
+        })?;
         let details = Self::from_value(value)?;
         if granted_types.contains(details.kind()) {
             Ok(details)

@@ -1,9 +1,8 @@
 //! Compact signatures (RFC 7515 §7.1): read strictly, verify once, and only then look inside.
 
 use super::{Algorithm, JoseError, Jwk, VerifyingKey};
-use crate::json::parse_strict;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use counterfoil_core::{digest::Digest, limits};
+use counterfoil_core::{digest::Digest, json::parse_strict, limits};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 

@@ -79,7 +79,8 @@ fn a_proof_is_for_one_request_of_one_session_with_a_fresh_nonce() {
     let key = signer();
     let stale = nonces().issue(NOW.plus_seconds(-limits::NONCE_SECONDS - 1), [4; 12]);
     let foreign = NonceKey::new(&[3; 32], NonceSpace::AuthorizationServer).issue(NOW, [4; 12]);
-    let changes: [(&str, fn(&mut SessionProofClaims), SessionProofError); 7] = [
+    type Change = fn(&mut SessionProofClaims);
+    let changes: [(&str, Change, SessionProofError); 7] = [
         ("method", |c| c.htm = "GET".into(), SessionProofError::Method),
         ("path", |c| c.htu = "https://id.example/step-up/2/passkey".into(), SessionProofError::Target),
         ("another name for us", |c| c.htu = TARGET.replace("id.example", "relay.example"), SessionProofError::Target),
