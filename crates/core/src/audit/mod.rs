@@ -4,6 +4,7 @@
 //! authenticates it → it is committed with the unit → the sequencer appends it to the [`tree`] → a [`checkpoint`]
 //! signs the tree → [`verify`] reads all of it again, and a [`bundle`] carries one story to a third party.
 
+pub mod bundle;
 pub mod chain;
 pub mod checkpoint;
 pub mod event;

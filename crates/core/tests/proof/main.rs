@@ -3,6 +3,7 @@
 // A test that cannot go on should stop.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bundle;
 mod log;
 mod meaning;
 mod merkle;

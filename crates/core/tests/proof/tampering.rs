@@ -72,7 +72,7 @@ fn events_that_wait_for_the_sequencer_are_checked_too() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn any_edit_of_a_row_makes_verification_fail(at in any::<prop::sample::Index>()) {
