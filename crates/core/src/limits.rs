@@ -9,6 +9,27 @@ pub const NAME_BYTES: usize = 256;
 /// A URI (redirect, audience, `htu`).
 pub const URI_BYTES: usize = 2_048;
 
+/// Parameters of one form: each name is compared with those before it.
+pub const FORM_PARAMETERS: usize = 40;
+/// `state` and `nonce` of a client; FAPI 2.0 §5.3.2.2 wants nonces of 64 characters to work.
+pub const CLIENT_STATE_BYTES: usize = 512;
+/// An audience: it stands in every token.
+pub const AUDIENCE_BYTES: usize = 512;
+/// The one object of `authorization_details`, as JSON: it must fit into the token that carries it.
+pub const AUTHORIZATION_DETAILS_BYTES: usize = 3 * 1024;
+/// The scopes of one client, together.
+pub const SCOPES_BYTES: usize = 1_024;
+/// An access token: one request header carries it, and common proxies stop at 8 KiB.
+pub const ACCESS_TOKEN_BYTES: usize = 8 * 1024;
+/// Any other signed token (DPoP proof, client assertion, ID token, session proof): hashing and parsing cost the verifier.
+pub const JWT_BYTES: usize = 4 * 1024;
+/// The header part of a signed token; an RSA key of 4096 bit in it takes about 1,100 bytes.
+pub const JWT_HEADER_BYTES: usize = 2 * 1024;
+/// Keys of one party.
+pub const KEYS_PER_SET: usize = 20;
+/// Entries of any list in a client's registration.
+pub const CLIENT_LIST: usize = 50;
+
 /// A code of the authorization endpoint: FAPI 2.0 §5.3.2 wants at most 60 s.
 pub const CODE_SECONDS: i64 = 60;
 /// A pushed request waits this long (RFC 9126 §2.2; FAPI 2.0 wants less than 600).
@@ -81,6 +102,12 @@ const _: () = {
     assert!(REPLAY_MEMORY_SECONDS >= DPOP_PROOF_SECONDS + CLOCK_LEEWAY_SECONDS);
     assert!(REPLAY_MEMORY_SECONDS >= NONCE_SECONDS + CLOCK_LEEWAY_SECONDS);
     assert!(REPLAY_MEMORY_SECONDS >= CLIENT_ASSERTION_SECONDS + CLOCK_LEEWAY_SECONDS);
+    // base64url makes four characters of three bytes. What else stands in a token is names and identifiers, a signature and
+    // our own short header.
+    assert!((AUTHORIZATION_DETAILS_BYTES + AUDIENCE_BYTES + 4 * NAME_BYTES) / 3 * 4 + 512 <= ACCESS_TOKEN_BYTES);
+    assert!(SCOPES_BYTES <= AUTHORIZATION_DETAILS_BYTES, "a token has scopes or a transaction, never both");
+    assert!(JWT_HEADER_BYTES < JWT_BYTES && JWT_BYTES <= ACCESS_TOKEN_BYTES);
+    assert!(ACCESS_TOKEN_BYTES + 2 * JWT_BYTES < BODY_BYTES, "redeem carries a token and a proof");
     assert!(CODE_SECONDS <= 60 && TRANSACTION_TOKEN_SECONDS <= 60);
     assert!(PUSHED_REQUEST_SECONDS < 600);
     assert!(DECISION_SECONDS >= PUSHED_REQUEST_SECONDS);
