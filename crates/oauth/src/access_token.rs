@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// The `typ` of an access token (RFC 9068 §2.1): what keeps other JWTs of ours from being used as one.
 pub const TYP: &str = "at+jwt";
 /// A token with its transaction; a request header must carry it.
-pub const TOKEN_BYTES: usize = 8_192;
+pub const TOKEN_BYTES: usize = limits::ACCESS_TOKEN_BYTES;
 
 const PROFILE: Profile = Profile {
     typ: TypRule::Exactly(TYP),

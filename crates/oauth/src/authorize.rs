@@ -1,8 +1,6 @@
 //! The authorization endpoint: the request as stored, the reference to it, and the answer that the client gets.
 
-use crate::{
-    client::Client, error::OAuthError, form::Form, pkce::CodeChallenge, rar::AuthorizationDetails, uri::Issuer,
-};
+use crate::{client::Client, error::OAuthError, pkce::CodeChallenge, rar::AuthorizationDetails, uri::Issuer};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use counterfoil_core::{assurance::Acr, digest::Digest, id::DecisionId, limits};
 use serde::{Deserialize, Serialize};
@@ -78,28 +76,6 @@ pub enum Prompt {
     None,
     /// Sign in anew.
     Login,
-}
-
-/// What stands in the browser's address: the client and the reference, and nothing else counts (FAPI 2.0 §5.3.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FrontChannelRequest {
-    /// The client it says.
-    pub client_id: String,
-    /// The reference.
-    pub request_uri: RequestUri,
-}
-
-impl FrontChannelRequest {
-    /// Reads the query. Other parameters are ignored: the pushed ones are the request (RFC 9126 §4, RFC 9101 §6.3).
-    ///
-    /// # Errors
-    /// `invalid_request`, shown to the person: without a request nobody knows where to send them.
-    pub fn parse(query: &Form) -> Result<Self, OAuthError> {
-        let request_uri = query.get("request_uri").ok_or(OAuthError::invalid_request(
-            "This server takes pushed authorization requests only (RFC 9126): request_uri is missing.",
-        ))?;
-        Ok(Self { client_id: query.require("client_id")?.to_owned(), request_uri: RequestUri::parse(request_uri)? })
-    }
 }
 
 macro_rules! secrets {

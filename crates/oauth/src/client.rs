@@ -8,9 +8,6 @@ use counterfoil_core::limits;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// More of anything in one registration is a mistake.
-const ENTRIES_MAX: usize = 50;
-
 /// How a client authenticates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -107,7 +104,14 @@ impl Client {
             "transactions are pushed by confidential clients only",
         )?;
         require(m.scopes.iter().all(|scope| is_scope_token(scope)), "a scope is a token of RFC 6749 §3.3")?;
-        require(m.audiences.iter().all(|audience| check_resource(audience).is_ok()), "an audience is an absolute URI")?;
+        require(
+            m.scopes.iter().map(|scope| scope.len() + 1).sum::<usize>() <= limits::SCOPES_BYTES,
+            "all scopes together have at most 1024 bytes",
+        )?;
+        require(
+            m.audiences.iter().all(|audience| check_resource(audience).is_ok()),
+            "an audience is an absolute URI of at most 512 bytes",
+        )?;
         require(
             m.authorization_details_types.iter().all(|kind| is_identifier(kind)),
             "a transaction type is 1 to 256 printable ASCII characters",
@@ -123,7 +127,7 @@ impl Client {
             [m.redirect_uris.len(), m.scopes.len(), m.audiences.len(), m.names.len()]
                 .into_iter()
                 .chain([m.authorization_details_types.len()])
-                .all(|entries| entries <= ENTRIES_MAX),
+                .all(|entries| entries <= limits::CLIENT_LIST),
             "a list has at most 50 entries",
         )?;
         Ok(Self { metadata })

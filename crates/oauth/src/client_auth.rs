@@ -19,7 +19,7 @@ const PROFILE: Profile = Profile {
     typ: TypRule::AbsentOrOneOf(&["JWT", "client-authentication+jwt"]),
     algorithms: Algorithm::FAPI,
     embedded_key: EmbeddedKey::Forbidden,
-    bytes_max: 4_096,
+    bytes_max: limits::JWT_BYTES,
 };
 
 /// The claims of a client assertion.

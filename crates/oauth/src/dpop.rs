@@ -14,8 +14,6 @@ use serde::{Deserialize, Serialize};
 
 /// The `typ` of a proof.
 pub const TYP: &str = "dpop+jwt";
-/// A proof with an RSA key is about 2 KiB.
-const PROOF_BYTES: usize = 4_096;
 /// `jti` is hashed before it is remembered; this only bounds the hashing (RFC 9449 §11.1).
 const JTI_BYTES: usize = limits::NAME_BYTES;
 
@@ -23,7 +21,7 @@ const PROFILE: Profile = Profile {
     typ: TypRule::Exactly(TYP),
     algorithms: Algorithm::FAPI,
     embedded_key: EmbeddedKey::Required,
-    bytes_max: PROOF_BYTES,
+    bytes_max: limits::JWT_BYTES,
 };
 
 /// The claims of a proof (RFC 9449 §4.2).

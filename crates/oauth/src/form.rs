@@ -3,9 +3,6 @@
 use crate::error::{ErrorCode, OAuthError};
 use counterfoil_core::limits;
 
-/// More parameters than any request of ours has.
-const PARAMETERS_MAX: usize = 40;
-
 /// The parameters of one request. Values without content count as absent (RFC 6749 §3.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Form {
@@ -33,7 +30,7 @@ impl Form {
             if parameters.iter().any(|(earlier, _)| *earlier == name) {
                 return Err(repeated(&name));
             }
-            if parameters.len() == PARAMETERS_MAX {
+            if parameters.len() == limits::FORM_PARAMETERS {
                 return Err(OAuthError::invalid_request("There are too many parameters."));
             }
             parameters.push((name, value));
@@ -137,7 +134,7 @@ mod tests {
     #[test]
     fn what_is_not_strict_is_refused() {
         let long_name = format!("{}=1", "n".repeat(limits::NAME_BYTES + 1));
-        let many = (0..=PARAMETERS_MAX).map(|i| format!("p{i}=1")).collect::<Vec<_>>().join("&");
+        let many = (0..=limits::FORM_PARAMETERS).map(|i| format!("p{i}=1")).collect::<Vec<_>>().join("&");
         let large = vec![b'a'; limits::BODY_BYTES + 1];
         for (body, code) in [
             (&b"a=1&a=1"[..], ErrorCode::InvalidRequest),

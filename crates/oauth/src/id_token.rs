@@ -18,7 +18,7 @@ const PROFILE: Profile = Profile {
     typ: TypRule::AbsentOrOneOf(&[TYP]),
     algorithms: Algorithm::ES256_ONLY,
     embedded_key: EmbeddedKey::Forbidden,
-    bytes_max: 4_096,
+    bytes_max: limits::JWT_BYTES,
 };
 
 /// The claims.

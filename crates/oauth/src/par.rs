@@ -15,9 +15,6 @@ use counterfoil_core::{assurance::Acr, digest::Digest, limits};
 use serde::Serialize;
 use std::{collections::BTreeSet, str::FromStr};
 
-/// `state` and `nonce`: FAPI 2.0 wants at least 64 characters of nonce supported.
-const OPAQUE_BYTES: usize = 512;
-
 /// The answer, 201 (RFC 9126 §2.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PushedResponse {
@@ -87,8 +84,8 @@ pub fn parse(
         code_challenge: CodeChallenge::parse(form.get("code_challenge"), form.get("code_challenge_method"))?,
         scope: scope(form, client, authorization_details.is_some())?,
         resource: resource(form, client, decision_id.is_some())?,
-        state: form.bounded("state", OPAQUE_BYTES)?.map(str::to_owned),
-        nonce: form.bounded("nonce", OPAQUE_BYTES)?.map(str::to_owned),
+        state: form.bounded("state", limits::CLIENT_STATE_BYTES)?.map(str::to_owned),
+        nonce: form.bounded("nonce", limits::CLIENT_STATE_BYTES)?.map(str::to_owned),
         authorization_details,
         decision_id,
         acr_values: acr_values(form)?,

@@ -6,9 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// A transaction is some hundred bytes; a batch of payees would be another type.
-const DETAILS_BYTES: usize = 16 * 1024;
-
 /// `authorization_details`: an array of exactly one object with a string `type`. Whether its fields are those of the type,
 /// and its digest the lodged one, `counterfoil-core` says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,9 +20,6 @@ impl AuthorizationDetails {
     /// # Errors
     /// `invalid_authorization_details` when it is not strict JSON, not an array of one object, or of a type not granted.
     pub fn parse(text: &str, granted_types: &BTreeSet<String>) -> Result<Self, OAuthError> {
-        if text.len() > DETAILS_BYTES {
-            return Err(invalid("authorization_details is too large."));
-        }
         let value = parse_strict(text.as_bytes(), limits::JSON_DEPTH).map_err(|error| {
             OAuthError::composed(ErrorCode::InvalidAuthorizationDetails, &format!("authorization_details: {error}."))
         })?;
@@ -40,16 +34,20 @@ impl AuthorizationDetails {
     /// From a JSON value that was read strictly: what an API lodges.
     ///
     /// # Errors
-    /// `invalid_authorization_details` when it is not an array of one object with a string `type`.
+    /// `invalid_authorization_details` when it is not an array of one object with a string `type`, or is too large.
     pub fn from_value(value: Value) -> Result<Self, OAuthError> {
         let Value::Array(mut list) = value else { return Err(invalid("authorization_details is not an array.")) };
         let (Some(object), true) = (list.pop(), list.is_empty()) else {
             return Err(invalid("authorization_details must hold exactly one object: one approval, one transaction."));
         };
-        match object.get("type") {
-            Some(Value::String(_)) => Ok(Self { object }),
-            _ => Err(invalid("An object of authorization_details has no type.")),
+        if !object.get("type").is_some_and(Value::is_string) {
+            return Err(invalid("An object of authorization_details has no type."));
         }
+        // What can be lodged can be pushed, and what can be approved fits into its token.
+        if object.to_string().len() > limits::AUTHORIZATION_DETAILS_BYTES {
+            return Err(invalid("authorization_details is too large."));
+        }
+        Ok(Self { object })
     }
 
     /// The one object.
@@ -97,7 +95,8 @@ mod tests {
     #[test]
     fn everything_else_is_invalid_authorization_details() {
         let deep = format!(r#"[{{"type":"payout_change","a":{}1{}}}]"#, "[".repeat(40), "]".repeat(40));
-        let large = format!(r#"[{{"type":"payout_change","a":"{}"}}]"#, "x".repeat(DETAILS_BYTES));
+        let large =
+            format!(r#"[{{"type":"payout_change","a":"{}"}}]"#, "x".repeat(limits::AUTHORIZATION_DETAILS_BYTES));
         for text in [
             "",
             "null",

@@ -22,7 +22,7 @@ const PROFILE: Profile = Profile {
     typ: TypRule::Exactly(TYP),
     algorithms: Algorithm::ES256_ONLY,
     embedded_key: EmbeddedKey::Optional,
-    bytes_max: 2_048,
+    bytes_max: limits::JWT_BYTES,
 };
 
 /// The claims of a proof.
@@ -125,7 +125,7 @@ impl<'a> SessionProof<'a> {
         self.sid
     }
 
-    /// The key that a first proof brings, unverified.
+    /// Whether it brings a key of its own and names no session.
     pub const fn is_first(&self) -> bool {
         self.sid.is_none()
     }

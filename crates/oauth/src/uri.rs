@@ -240,8 +240,11 @@ impl From<RedirectUri> for String {
 /// Checks a resource indicator: an absolute URI without fragment (RFC 8707 §2).
 ///
 /// # Errors
-/// When it is something else.
+/// When it is something else, or too long to stand in tokens.
 pub fn check_resource(text: &str) -> Result<(), UriError> {
+    if text.len() > limits::AUDIENCE_BYTES {
+        return Err(UriError("the resource is too long"));
+    }
     parse(text)?;
     if text.contains('#') {
         return Err(UriError("a resource has no fragment (RFC 8707 §2)"));

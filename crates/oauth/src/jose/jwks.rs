@@ -1,11 +1,9 @@
 //! Key sets (RFC 7517 §5).
 
 use super::{Algorithm, JoseError, Jwk, VerifyingKey};
+use counterfoil_core::limits;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-/// More keys than anybody rotates among.
-const KEYS_MAX: usize = 20;
 
 /// The keys of one party, ready to verify.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -23,7 +21,7 @@ impl Jwks {
         let mut set = Self::default();
         for jwk in keys {
             let twin = |key: &VerifyingKey| key.jwk().kid() == jwk.kid() && key.algorithm() == jwk.algorithm();
-            if set.keys.len() == KEYS_MAX || set.keys.iter().any(twin) {
+            if set.keys.len() == limits::KEYS_PER_SET || set.keys.iter().any(twin) {
                 return Err(JoseError::Key("too many keys in the set, or two that cannot be told apart"));
             }
             set.keys.push(VerifyingKey::new(jwk)?);
@@ -45,7 +43,8 @@ impl Jwks {
     /// [`JoseError::Key`] when it is not a set, is too large, or holds a private key.
     pub fn parse_published(value: &Value) -> Result<Self, JoseError> {
         let list = list(value)?;
-        if list.len() > KEYS_MAX || list.iter().any(|key| key.get("d").is_some() || key.get("k").is_some()) {
+        if list.len() > limits::KEYS_PER_SET || list.iter().any(|key| key.get("d").is_some() || key.get("k").is_some())
+        {
             return Err(JoseError::Key("too many keys in the set, or one that is private"));
         }
         Self::new(list.iter().filter_map(|key| Jwk::parse(key).ok()))

@@ -6,9 +6,6 @@ use counterfoil_core::{digest::Digest, json::parse_strict, limits};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Headers of ours and of stock libraries are some hundred bytes; an RSA key makes one about 900.
-const HEADER_BYTES: usize = 2_048;
-
 /// What a kind of token looks like. Types of tokens must not be mistaken for each other (RFC 8725 §3.12), so each kind has one.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
@@ -141,7 +138,7 @@ impl<'a> Jws<'a> {
         if header.is_empty() || signature.is_empty() {
             return Err(JoseError::NotCompact);
         }
-        if header.len() > HEADER_BYTES {
+        if header.len() > limits::JWT_HEADER_BYTES {
             return Err(JoseError::TooLarge);
         }
         // This engine refuses padding and stray trailing bits, so that each token has one spelling.

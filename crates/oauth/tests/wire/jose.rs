@@ -1,9 +1,15 @@
 //! Keys and signatures: what is refused, and that any changed byte is.
 
 use crate::support::{forge, signer};
+use aws_lc_rs::{
+    rand::SystemRandom,
+    rsa::KeySize,
+    signature::{Ed25519KeyPair, KeyPair as _, RSA_PSS_SHA256, RsaKeyPair},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use counterfoil_oauth::jose::{
-    Algorithm, EmbeddedKey, Es256Signer, JoseError, Jwk, Jwks, Jws, Profile, Signer as _, TypRule, VerifyingKey, sign,
-    sign_with_embedded_key,
+    Algorithm, EmbeddedKey, Es256Signer, JoseError, Jwk, Jwks, Jws, Profile, SignError, Signer, TypRule, VerifyingKey,
+    sign, sign_with_embedded_key,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -174,7 +180,6 @@ fn keys_are_public_of_one_spelling_and_for_signatures() {
 
 #[test]
 fn rsa_keys_are_2048_to_4096_bit_with_the_usual_exponent() {
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     let modulus = |bytes: usize, first: u8| {
         let mut number = vec![0xA5; bytes];
         number[0] = first;
@@ -236,6 +241,63 @@ fn private_keys_round_trip_and_halves_belong_together() {
     assert!(Es256Signer::from_private_jwk(&Value::from(a.public_jwk().clone()), random()).is_err());
     let shown = format!("{a:?}");
     assert!(!shown.contains(jwk["d"].as_str().unwrap()), "{shown}");
+}
+
+/// A key of another algorithm, for what ES256 does not show.
+struct Other<F> {
+    public: Jwk,
+    sign: F,
+}
+
+impl<F: Fn(&[u8]) -> Vec<u8> + Send + Sync> Signer for Other<F> {
+    fn public_jwk(&self) -> &Jwk {
+        &self.public
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        Ok((self.sign)(message))
+    }
+}
+
+fn ed25519() -> impl Signer {
+    let pair = Ed25519KeyPair::generate().unwrap();
+    let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+    let public = Jwk::parse(&json!({"kty": "OKP", "crv": "Ed25519", "x": x})).unwrap();
+    Other { public, sign: move |message: &[u8]| pair.sign(message).as_ref().to_vec() }
+}
+
+fn ps256() -> impl Signer {
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let number = |number: &[u8]| URL_SAFE_NO_PAD.encode(number);
+    let public = pair.public_key();
+    let (n, e) = (
+        number(public.modulus().big_endian_without_leading_zero()),
+        number(public.exponent().big_endian_without_leading_zero()),
+    );
+    let public = Jwk::parse(&json!({"kty": "RSA", "n": n, "e": e})).unwrap();
+    let sign = move |message: &[u8]| {
+        let mut signature = vec![0; pair.public_modulus_len()];
+        pair.sign(&RSA_PSS_SHA256, &SystemRandom::new(), message, &mut signature).unwrap();
+        signature
+    };
+    Other { public, sign }
+}
+
+#[test]
+fn every_algorithm_of_fapi_2_signs_and_none_passes_for_another() {
+    let signers: [Box<dyn Signer>; 3] = [Box::new(signer()), Box::new(ed25519()), Box::new(ps256())];
+    let profile = Profile { bytes_max: 4_000, ..PROFILE };
+    for (i, signer) in signers.iter().enumerate() {
+        assert_eq!(signer.public_jwk().algorithm(), Algorithm::FAPI[i]);
+        let token = sign(signer.as_ref(), "test+jwt", &json!({"a": 1})).unwrap();
+        for (j, other) in signers.iter().enumerate() {
+            let key = VerifyingKey::new(other.public_jwk().clone()).unwrap();
+            let verified = Jws::parse(&token, &profile).unwrap().verify::<Claims>(&key);
+            assert_eq!(verified.map(drop), if i == j { Ok(()) } else { Err(JoseError::Algorithm) }, "{i} {j}");
+        }
+        let narrow = Profile { algorithms: Algorithm::ES256_ONLY, ..profile };
+        assert_eq!(Jws::parse(&token, &narrow).is_ok(), i == 0);
+    }
 }
 
 #[test]

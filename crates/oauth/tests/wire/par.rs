@@ -3,10 +3,7 @@
 use crate::support::{API, authenticated, authenticated_as, form, issuer, named, proof_of, signer};
 use counterfoil_core::{assurance::Acr, id::DecisionId};
 use counterfoil_oauth::{
-    authorize::{
-        AuthorizationRequest, Code, FrontChannelRequest, Prompt, RequestUri, error_location, still_allowed,
-        success_location,
-    },
+    authorize::{AuthorizationRequest, Code, Prompt, RequestUri, error_location, still_allowed, success_location},
     client_auth::VerifiedClient,
     error::{ErrorCode, OAuthError},
     form::Form,
@@ -190,15 +187,64 @@ fn the_reference_is_ours_and_never_printed() {
     ] {
         assert!(RequestUri::parse(text).is_err(), "{text}");
     }
-    let query = form(&[("client_id", "treasury"), ("request_uri", &uri), ("scope", "ignored")]);
-    assert_eq!(FrontChannelRequest::parse(&query).unwrap().request_uri, reference);
-    for query in [
-        form(&[("client_id", "treasury")]),
-        form(&[("request_uri", &uri)]),
-        form(&[("client_id", "c"), ("request_uri", "x")]),
-    ] {
-        assert_eq!(FrontChannelRequest::parse(&query).map_err(|error| error.code()), Err(ErrorCode::InvalidRequest));
+}
+
+#[test]
+fn naughty_strings_stay_where_they_were_put() {
+    let Some(list) = crate::support::vectors("blns/blns.json") else { return };
+    let client = authenticated();
+    let code = Code::new(&[9; 32]);
+    let (mut kept, mut refused) = (0, 0);
+    for naughty in list.as_array().unwrap().iter().map(|value| value.as_str().unwrap()) {
+        let state: &'static str = naughty.to_owned().leak();
+        match push(&[("state", state), ("nonce", state), ("login_hint", "")], &client) {
+            Ok(request) => {
+                assert_eq!(request.state.as_deref().unwrap_or_default(), naughty);
+                let location = url::Url::parse(&success_location(&request, &code, &issuer())).unwrap();
+                assert_eq!(location.as_str().split('?').next(), Some("https://treasury.example/callback"));
+                let answer: Vec<(String, String)> = location.query_pairs().into_owned().collect();
+                let expected = [("code", code.as_str()), ("state", naughty), ("iss", "https://id.example")];
+                let expected = expected.into_iter().filter(|(_, value)| !value.is_empty());
+                assert!(answer.iter().map(|(name, value)| (name.as_str(), value.as_str())).eq(expected), "{naughty}");
+                kept += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.code(), ErrorCode::InvalidRequest, "{naughty}");
+                assert!(naughty.len() > 512 || naughty.chars().any(char::is_control), "{naughty}");
+                refused += 1;
+            }
+        }
+        for name in [
+            "redirect_uri",
+            "scope",
+            "resource",
+            "acr_values",
+            "max_age",
+            "prompt",
+            "code_challenge",
+            "dpop_jkt",
+            "decision_id",
+            "authorization_details",
+        ] {
+            // Absent values mean what they mean; every other one is refused or known.
+            let pushed = par::parse(&form_with(name, naughty), &client, None);
+            assert!(
+                naughty.trim_matches(' ').is_empty()
+                    || pushed.is_err()
+                    || (name == "max_age" && naughty.parse::<u32>().is_ok()),
+                "{name} {naughty}"
+            );
+        }
     }
+    println!("{kept} naughty strings given back as they were, {refused} refused");
+    assert!(kept > 400);
+}
+
+/// The good request with one parameter replaced.
+fn form_with(name: &str, value: &str) -> Form {
+    let mut parameters: Vec<(&str, &str)> = good().into_iter().filter(|(candidate, _)| *candidate != name).collect();
+    parameters.push((name, value));
+    form(&parameters)
 }
 
 #[test]

@@ -141,6 +141,30 @@ fn no_other_jwt_is_an_access_token() {
 }
 
 #[test]
+fn the_largest_request_that_is_accepted_fits_into_its_token() {
+    let (ours, holder) = (signer(), signer());
+    let filled = |length: usize| json!([{"type": "payout_change", "text": "x".repeat(length)}]);
+    let frame = filled(0)[0].to_string().len();
+    let largest = filled(limits::AUTHORIZATION_DETAILS_BYTES - frame);
+    assert!(AuthorizationDetails::from_value(filled(limits::AUTHORIZATION_DETAILS_BYTES - frame + 1)).is_err());
+    let claims = AccessTokenClaims {
+        aud: format!("https://{}", "a".repeat(limits::AUDIENCE_BYTES - 8)),
+        client_id: "c".repeat(limits::NAME_BYTES),
+        amr: ["pwd", "otp", "hwk", "user", "mfa", "pop", "swk", "sms", "pin", "mca"].map(str::to_owned).to_vec(),
+        authorization_details: Some(AuthorizationDetails::from_value(largest).unwrap()),
+        ..transaction(claims(&holder))
+    };
+    assert!(access_token::issue(&ours, &claims).is_ok());
+    let scoped = AccessTokenClaims {
+        authorization_details: None,
+        txn: None,
+        scope: Some("s".repeat(limits::SCOPES_BYTES)),
+        ..claims
+    };
+    assert!(access_token::issue(&ours, &scoped).is_ok());
+}
+
+#[test]
 fn a_clients_own_token_has_no_subject() {
     let (ours, holder) = (signer(), signer());
     let own = AccessTokenClaims {
