@@ -5,6 +5,7 @@ mod docs;
 mod files;
 mod licences;
 mod pages;
+mod values;
 mod words;
 
 use crate::failure::{Failure, Outcome};
@@ -21,6 +22,7 @@ cargo xtask tidy: the house rules that no compiler checks
   words     no unfinished work, no paths of one machine, clock and randomness at their one place
   docs      links and paths named in documents exist
   pages     no inline script or style, no markup that skips escaping
+  values    what ARCHITECTURE lists as evidence has one maker: no public field, no Clone, no Deserialize
   licences  every dependency comes from the registry under an allowed licence
 
 Prints each finding as path:line: rule: what to do. Lists of exceptions stand beside the rules, in xtask/src/tidy.
@@ -103,6 +105,7 @@ const RULES: &[(&str, Rule)] = &[
     ("words", words::check),
     ("docs", docs::check),
     ("pages", pages::check),
+    ("values", values::check),
 ];
 
 /// Checks every rule and prints what it finds.
