@@ -33,7 +33,7 @@ const API_CLIENT: &str = "treasury-api";
 /// A client for trying the flows by hand: its codes go to a loopback port.
 const WORKBENCH_CLIENT: &str = "workbench";
 const FILE: &str = "demo.json";
-const GROUP: &str = "treasurers";
+const GROUP: &str = "treasury";
 /// How long the demo's key and invitation are good.
 const DEMO_SECONDS: i64 = 365 * 24 * 3600;
 
