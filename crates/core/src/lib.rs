@@ -11,7 +11,6 @@ pub mod catalogue;
 pub mod challenge;
 pub mod decision;
 pub mod digest;
-pub mod enrolled;
 pub mod evidence;
 pub mod id;
 pub mod json;
