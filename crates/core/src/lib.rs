@@ -11,6 +11,7 @@ pub mod catalogue;
 pub mod challenge;
 pub mod decision;
 pub mod digest;
+pub mod enrolled;
 pub mod evidence;
 pub mod id;
 pub mod json;

@@ -1,0 +1,57 @@
+//! What is over goes, in small steps, so that tables do not grow for ever and nobody waits for it.
+
+use crate::{
+    backend::Value,
+    error::{CommitError, ReadError},
+    store::Store,
+    table::{self, Table},
+    tx::Tx,
+    unit::Effect,
+};
+use counterfoil_core::{limits::REPLAY_MEMORY_SECONDS, time::Time};
+
+/// Rows that go in one step, of each table.
+const STEP: i64 = 256;
+/// Tokens stay this long after they end, for introspection and for the log's readers.
+const TOKENS_SECONDS: i64 = 24 * 3600;
+/// The feed's memory. Who was away for longer starts over.
+const FEED_SECONDS: i64 = 24 * 3600;
+
+/// Which rows are over, by a condition on `$1`. What is spent is remembered as long as its key can be offered again, which
+/// is what `expires_at` of a spend says.
+static OVER: &[(&Table, &str, i64)] = &[
+    (&table::SPENDS, "expires_at < $1 ORDER BY expires_at", 0),
+    (&table::PUSHED_REQUESTS, "expires_at < $1 ORDER BY expires_at", REPLAY_MEMORY_SECONDS),
+    (&table::CODES, "expires_at < $1 ORDER BY expires_at", REPLAY_MEMORY_SECONDS),
+    (&table::TOKENS, "expires_at < $1 ORDER BY expires_at", TOKENS_SECONDS),
+    (&table::KNOWN_DEVICES, "expires_at < $1 ORDER BY expires_at", 0),
+    (&table::FEED, "at < $1 ORDER BY position", FEED_SECONDS),
+];
+
+impl Store {
+    /// One step; how many rows went. Call it again while it says more than nothing.
+    pub async fn sweep(&self, now: Time) -> Result<u64, CommitError> {
+        let mut tx = Tx::new(now);
+        let mut gone = 0;
+        for (table, over, margin_seconds) in OVER {
+            let sql = format!("SELECT {} FROM {} WHERE {over} LIMIT $2", table.key_list(), table.name);
+            let before = now.plus_seconds(-margin_seconds);
+            let rows = self.pool().fetch_built(sql.into(), &[Value::time(before), Value::Int(STEP)]).await;
+            for row in rows.map_err(ReadError::from)? {
+                let mut key = Vec::with_capacity(table.keys);
+                for (at, (_, kind)) in table.columns.iter().take(table.keys).enumerate() {
+                    key.push(match kind {
+                        table::Kind::Int => Value::Int(row.int(at).map_err(ReadError::from)?),
+                        _ => Value::text(row.text(at).map_err(ReadError::from)?),
+                    });
+                }
+                tx.effect(Effect::Delete { table, key });
+                gone += 1;
+            }
+        }
+        if gone > 0 {
+            tx.keep(self).await?;
+        }
+        Ok(gone)
+    }
+}

@@ -1,0 +1,125 @@
+//! R4: containment closes and does not spill.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test that cannot go on should stop.
+
+use crate::support::{House, event, people};
+use counterfoil_core::{
+    enrolled::EnrolledState,
+    session::{LoginState, SessionState},
+};
+use counterfoil_store::{Artefact, CommitError, Refusal, Store, Tx};
+
+crate::on_both_engines! {
+    containment_cuts_what_descends_and_nothing_else,
+    nothing_comes_from_a_contained_login,
+    a_login_that_races_a_containment_is_refused_or_contained,
+    an_ended_login_gives_no_code_but_its_authenticators_live_on,
+}
+
+async fn enrol_in(
+    house: &House,
+    store: &Store,
+    person: &people::SignedInPerson,
+) -> counterfoil_core::enrolled::Enrolled {
+    let enrolled = people::enrolled(house.now(), person.subject.id, Some(person.login.id));
+    let mut tx = Tx::new(house.now());
+    tx.enrol_authenticator(&enrolled);
+    let _ = tx.commit(store, event(house.now())).await.unwrap();
+    store.authenticator(enrolled.id).await.unwrap().unwrap()
+}
+
+async fn login_with(
+    house: &House,
+    store: &Store,
+    enrolled: &counterfoil_core::enrolled::Enrolled,
+) -> Result<counterfoil_core::session::Login, CommitError> {
+    let login = people::login(house.now(), enrolled.subject, &[enrolled.id]);
+    let mut tx = Tx::new(house.now());
+    tx.begin_login(&login, &[enrolled]);
+    tx.commit(store, event(house.now())).await.map(|_| login)
+}
+
+async fn contain(house: &House, store: &Store, root: Artefact) -> counterfoil_store::Closure {
+    let now = house.now();
+    store.contain(&[root], now, |_| event(now)).await.unwrap()
+}
+
+async fn containment_cuts_what_descends_and_nothing_else(house: House) {
+    let store = house.open("a").await;
+    let (thief, owner) =
+        (people::signed_in(&house, &store, "alice").await, people::signed_in(&house, &store, "bob").await);
+    let planted = enrol_in(&house, &store, &thief).await;
+    let second = login_with(&house, &store, &planted).await.unwrap();
+    let before = store.feed_position().await.unwrap();
+
+    let closure = contain(&house, &store, Artefact::Login(thief.login.id)).await;
+    assert_eq!(closure.logins.len(), 2);
+    assert_eq!((closure.sessions, closure.authenticators), (vec![thief.session.id], vec![planted.id]));
+    for login in [thief.login.id, second.id] {
+        assert!(matches!(store.login(login).await.unwrap().unwrap().state, LoginState::Contained { .. }));
+    }
+    assert!(matches!(store.session(thief.session.id).await.unwrap().unwrap().state, SessionState::Ended { .. }));
+    assert!(matches!(store.authenticator(planted.id).await.unwrap().unwrap().state, EnrolledState::Contained { .. }));
+    assert!(store.login(owner.login.id).await.unwrap().unwrap().is_open());
+    assert!(store.session(owner.session.id).await.unwrap().unwrap().signed_in().is_some());
+
+    let fed = store.feed(before, 100).await.unwrap();
+    let logins: Vec<_> = fed.iter().filter(|entry| entry.kind == "login").map(|entry| entry.value.clone()).collect();
+    assert_eq!(logins.len(), 2);
+    assert!(logins.contains(&thief.login.id.to_string()) && logins.contains(&second.id.to_string()));
+    assert_eq!(
+        contain(&house, &store, Artefact::Login(thief.login.id)).await,
+        Default::default(),
+        "nothing is left to cut"
+    );
+}
+
+async fn nothing_comes_from_a_contained_login(house: House) {
+    let store = house.open("a").await;
+    let person = people::signed_in(&house, &store, "alice").await;
+    let enrolled = enrol_in(&house, &store, &person).await;
+    let code = people::code(house.now(), &person.login);
+    let mut tx = Tx::new(house.now());
+    tx.issue_code(&code);
+    let _ = tx.commit(&store, event(house.now())).await.unwrap();
+    contain(&house, &store, Artefact::Session(person.session.id)).await;
+
+    let mut redeem = Tx::new(house.now());
+    redeem.redeem_code(&code);
+    let mut issue = Tx::new(house.now());
+    issue.issue_code(&people::code(house.now(), &person.login));
+    let mut enrol = Tx::new(house.now());
+    enrol.enrol_authenticator(&people::enrolled(house.now(), person.subject.id, Some(person.login.id)));
+    for tx in [redeem, issue, enrol] {
+        let refused = tx.commit(&store, event(house.now())).await.unwrap_err();
+        assert!(matches!(refused, CommitError::Refused(Refusal::Condition { table: "logins", .. })), "{refused}");
+    }
+    assert!(login_with(&house, &store, &enrolled).await.is_err(), "what it bound makes no new login");
+}
+
+async fn a_login_that_races_a_containment_is_refused_or_contained(house: House) {
+    let (a, b) = (house.open("a").await, house.open("b").await);
+    for round in 0..6 {
+        let person = people::signed_in(&house, &a, &format!("user-{round}")).await;
+        let enrolled = enrol_in(&house, &a, &person).await;
+        let logins = (0..8).map(|_| login_with(&house, &b, &enrolled));
+        let (_, logins) =
+            tokio::join!(contain(&house, &a, Artefact::Login(person.login.id)), futures_util::future::join_all(logins));
+        for login in logins.into_iter().flatten() {
+            let state = a.login(login.id).await.unwrap().unwrap().state;
+            assert!(matches!(state, LoginState::Contained { .. }), "slipped by: {state:?}");
+        }
+    }
+}
+
+async fn an_ended_login_gives_no_code_but_its_authenticators_live_on(house: House) {
+    let store = house.open("a").await;
+    let person = people::signed_in(&house, &store, "alice").await;
+    let enrolled = enrol_in(&house, &store, &person).await;
+    let mut tx = Tx::new(house.now());
+    tx.end_session(&person.session, Some(&person.login), counterfoil_core::audit::event::EndReason::SignedOut);
+    let _ = tx.commit(&store, event(house.now())).await.unwrap();
+    let mut issue = Tx::new(house.now());
+    issue.issue_code(&people::code(house.now(), &person.login));
+    assert!(issue.commit(&store, event(house.now())).await.is_err());
+    assert!(login_with(&house, &store, &enrolled).await.is_ok());
+}

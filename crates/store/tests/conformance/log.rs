@@ -1,0 +1,236 @@
+//! Every yes that was told is a leaf, in order, and whoever edits the database is seen.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test that cannot go on should stop.
+
+use crate::support::{Engine, House, event};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use counterfoil_core::audit::{
+    chain::ChainError,
+    checkpoint::{Checkpoint, LogKey, Signer},
+    event::{EventKind, Leaf, LeafHash},
+    inclusion::{ConsistencyProof, InclusionProof},
+    tree::Plan,
+};
+use counterfoil_store::{Fault, OpenError, Sequencer, Store, Tx};
+
+crate::on_both_engines! {
+    committed_events_become_leaves_under_a_signed_checkpoint,
+    two_sequencers_make_one_history,
+    an_edited_event_becomes_no_leaf,
+    a_deleted_event_stops_its_run,
+    a_database_behind_the_high_water_file_does_not_open,
+    an_edited_tree_does_not_open,
+    a_missing_high_water_file_raises_the_epoch,
+    a_restarted_writer_names_its_predecessor,
+    what_was_told_before_a_crash_is_in_the_log,
+}
+
+pub struct TestLog(Ed25519KeyPair, LogKey);
+
+impl TestLog {
+    pub fn new() -> Self {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[3; 32]).unwrap();
+        let public = pair.public_key().as_ref().try_into().unwrap();
+        Self(pair, LogKey::new("localhost/log", public).unwrap())
+    }
+}
+
+impl Signer for TestLog {
+    fn log_key(&self) -> &LogKey {
+        &self.1
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).as_ref().try_into().unwrap()
+    }
+}
+
+async fn commit(store: &Store, house: &House, count: usize) {
+    let now = house.now();
+    let tasks: Vec<_> = (0..count)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { Tx::new(now).commit(&store, event(now)).await.unwrap() })
+        })
+        .collect();
+    for task in tasks {
+        let _ = task.await.unwrap();
+    }
+}
+
+async fn committed_events_become_leaves_under_a_signed_checkpoint(house: House) {
+    let (store, log) = (house.open("a").await, TestLog::new());
+    let mut sequencer = Sequencer::new(store.clone());
+    let mut roots = Vec::new();
+    for (round, count) in [1, 40, 300, 5].into_iter().enumerate() {
+        commit(&store, &house, count).await;
+        let sequenced = sequencer.step(&log).await.unwrap();
+        assert_eq!(sequenced.added, count as u64 + u64::from(round == 0), "the run's first event is a leaf too");
+        let stored = store.log().last_checkpoint().await.unwrap().unwrap();
+        let checkpoint = Checkpoint::verify(&stored.note.parse().unwrap(), &[log.log_key().clone()]).unwrap();
+        assert_eq!((checkpoint.size, stored.size), (sequenced.size, sequenced.size));
+        roots.push((checkpoint.size, checkpoint.root));
+    }
+    let (size, root) = *roots.last().unwrap();
+    let leaves = store.log().leaves(0, 1_000).await.unwrap();
+    assert_eq!(leaves.len() as u64, size);
+    for (index, leaf) in leaves.iter().enumerate() {
+        assert_eq!(leaf.leaf_index, Some(index as u64));
+        assert_eq!(store.log().leaf_index(leaf.link.run, leaf.link.number).await.unwrap(), Some(index as u64));
+        let path = store.log().assemble(&Plan::inclusion(index as u64, size).unwrap()).await.unwrap();
+        InclusionProof { index: index as u64, size, path }.verify(&LeafHash::of(&leaf.leaf), &root).unwrap();
+    }
+    for pair in roots.windows(2) {
+        let (old_size, new_size) = (pair[0].0, pair[1].0);
+        let path = store.log().assemble(&Plan::consistency(old_size, new_size).unwrap()).await.unwrap();
+        ConsistencyProof { old_size, new_size, path }.verify(&pair[0].1, &pair[1].1).unwrap();
+    }
+    assert_eq!(store.log().leaves(40, 10).await.unwrap(), leaves[40..50]);
+}
+
+async fn two_sequencers_make_one_history(house: House) {
+    let (a, b, log) = (house.open("a").await, house.open("b").await, TestLog::new());
+    let (mut first, mut second) = (Sequencer::new(a.clone()), Sequencer::new(b.clone()));
+    for _ in 0..6 {
+        commit(&a, &house, 20).await;
+        commit(&b, &house, 20).await;
+        let (one, two) = tokio::join!(first.step(&log), second.step(&log));
+        for result in [one, two] {
+            // Who meets the other's commit is refused and begins anew; nobody forks.
+            if let Err(error) = result {
+                assert!(error.to_string().contains("no longer as it was read"), "{error}");
+            }
+        }
+        // The lease passes to whoever asks first.
+        house.wait_seconds(6);
+    }
+    first.step(&log).await.unwrap();
+    house.wait_seconds(6);
+    second.step(&log).await.unwrap();
+    let leaves = a.log().leaves(0, 1_000).await.unwrap();
+    assert_eq!(leaves.len(), 6 * 40 + 2);
+    let ids: std::collections::BTreeSet<_> = leaves.iter().map(|leaf| leaf.id).collect();
+    assert_eq!(ids.len(), leaves.len(), "each event once");
+    let head = a.log().head().await.unwrap();
+    assert_eq!(a.log().root_at(head.size).await.unwrap(), head.root);
+    let mut before: Option<Checkpoint> = None;
+    for stored in a.log().checkpoints(0, 100).await.unwrap() {
+        let checkpoint = Checkpoint::verify(&stored.note.parse().unwrap(), &[log.log_key().clone()]).unwrap();
+        if let Some(before) = before {
+            let path = a.log().assemble(&Plan::consistency(before.size, checkpoint.size).unwrap()).await.unwrap();
+            let proof = ConsistencyProof { old_size: before.size, new_size: checkpoint.size, path };
+            proof.verify(&before.root, &checkpoint.root).unwrap();
+        }
+        before = Some(checkpoint);
+    }
+}
+
+async fn an_edited_event_becomes_no_leaf(house: House) {
+    let (store, log) = (house.open("a").await, TestLog::new());
+    commit(&store, &house, 5).await;
+    house.tamper("UPDATE events SET leaf = (SELECT leaf FROM events WHERE number = 1) WHERE number = 3").await;
+    let sequenced = Sequencer::new(store.clone()).step(&log).await.unwrap();
+    assert_eq!((sequenced.size, sequenced.refused.len()), (3, 1));
+    assert_eq!(sequenced.refused[0].error, ChainError::Mac);
+}
+
+async fn a_deleted_event_stops_its_run(house: House) {
+    let (store, log) = (house.open("a").await, TestLog::new());
+    commit(&store, &house, 5).await;
+    house.tamper("DELETE FROM events WHERE number = 2").await;
+    let sequenced = Sequencer::new(store.clone()).step(&log).await.unwrap();
+    assert_eq!(sequenced.size, 2);
+    assert_eq!(sequenced.refused[0].error, ChainError::Gap { expected: 2, found: 3 });
+}
+
+async fn a_database_behind_the_high_water_file_does_not_open(house: House) {
+    let (store, log) = (house.open("a").await, TestLog::new());
+    commit(&store, &house, 5).await;
+    Sequencer::new(store.clone()).step(&log).await.unwrap();
+    store.close().await;
+    house.tamper("UPDATE log_head SET size = 2").await;
+    let refused = house.try_open("a").await.unwrap_err();
+    assert!(matches!(refused, OpenError::RolledBack { marked: 6, found: 2, .. }), "{refused}");
+}
+
+async fn an_edited_tree_does_not_open(house: House) {
+    let (store, log) = (house.open("a").await, TestLog::new());
+    commit(&store, &house, 5).await;
+    Sequencer::new(store.clone()).step(&log).await.unwrap();
+    store.close().await;
+    let wrong = match house.engine {
+        Engine::Sqlite => "UPDATE tiles SET hashes = zeroblob(6 * 32)",
+        Engine::Postgres => "UPDATE tiles SET hashes = decode(repeat('00', 6 * 32), 'hex')",
+    };
+    house.tamper(wrong).await;
+    assert!(matches!(house.try_open("a").await.unwrap_err(), OpenError::Forked { size: 6, .. }));
+}
+
+async fn a_missing_high_water_file_raises_the_epoch(house: House) {
+    let (store, log) = (house.open("a").await, TestLog::new());
+    commit(&store, &house, 5).await;
+    Sequencer::new(store.clone()).step(&log).await.unwrap();
+    assert_eq!(store.epoch_raised_at().await.unwrap(), None);
+    store.close().await;
+    std::fs::remove_file(house.high_water("a")).unwrap();
+    house.wait_seconds(10);
+    let store = house.open("a").await;
+    assert_eq!(store.log().epoch().await.unwrap(), 2);
+    assert_eq!(store.epoch_raised_at().await.unwrap(), Some(house.now()));
+    let sequenced = Sequencer::new(store.clone()).step(&log).await.unwrap();
+    let last = store.log().leaves(sequenced.size - 1, 1).await.unwrap();
+    let leaf = Leaf::parse(&last[0].leaf).unwrap();
+    assert!(matches!(leaf.kind, EventKind::EpochRaised { from: 1, to: 2, .. }), "{leaf:?}");
+    store.close().await;
+    assert_eq!(house.open("a").await.log().epoch().await.unwrap(), 2, "raised once");
+}
+
+async fn a_restarted_writer_names_its_predecessor(house: House) {
+    let store = house.open("a").await;
+    commit(&store, &house, 3).await;
+    store.close().await;
+    house.wait_seconds(1);
+    let store = house.open("a").await;
+    let runs = store.log().runs().await.unwrap();
+    assert_eq!(runs.len(), 2);
+    let begun = store.log().event_at(runs[1].id, 0).await.unwrap().unwrap();
+    match Leaf::parse(&begun.leaf).unwrap().kind {
+        EventKind::RunBegun { predecessor: Some(before), .. } => {
+            assert_eq!((before.run, before.number), (runs[0].id, 3));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn what_was_told_before_a_crash_is_in_the_log(house: House) {
+    let log = TestLog::new();
+    let mut told = std::collections::BTreeSet::new();
+    for fault in [Fault::DieBeforeCommit, Fault::DieAfterCommit, Fault::BeforeCommit, Fault::AfterCommit] {
+        let store = house.open("a").await;
+        let now = house.now();
+        let tasks: Vec<_> = (0..400)
+            .map(|n| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    if n == 200 {
+                        store.fail_next(fault);
+                    }
+                    let event = event(now);
+                    let id = event.id;
+                    Tx::new(now).commit(&store, event).await.is_ok().then_some(id)
+                })
+            })
+            .collect();
+        for task in tasks {
+            told.extend(task.await.unwrap());
+        }
+        // As a killed process: nobody says goodbye.
+        store.crash();
+    }
+    let store = house.open("a").await;
+    let sequenced = Sequencer::new(store.clone()).step(&log).await.unwrap();
+    assert!(sequenced.refused.is_empty(), "{:?}", sequenced.refused);
+    let leaves = store.log().leaves(0, 10_000).await.unwrap();
+    let logged: std::collections::BTreeSet<_> = leaves.iter().map(|leaf| leaf.id).collect();
+    assert_eq!(told.difference(&logged).count(), 0);
+    assert!(told.len() >= 400, "most were told: {}", told.len());
+}

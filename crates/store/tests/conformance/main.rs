@@ -1,0 +1,10 @@
+//! One suite, both engines: what the store promises, each test on a fresh database of its own.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod lineage;
+mod log;
+mod nouns;
+mod one_effect;
+mod spends;

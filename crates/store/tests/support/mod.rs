@@ -1,0 +1,174 @@
+//! Fresh stores for tests, on both engines: SQLite in a temporary directory, PostgreSQL in a database of its own.
+//!
+//! `COUNTERFOIL_TEST_POSTGRES` names a cluster (the URL of its superuser's maintenance database); without it one is
+//! started for the test binary and ends with it. Other crates may include this file by path.
+// A test that cannot go on should stop; not every test binary uses everything.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
+
+mod cluster;
+pub mod people;
+
+use counterfoil_core::{
+    audit::event::{Actor, Event, EventKind},
+    digest::Digest,
+    id::{EventId, RANDOM_BYTES, SubjectId},
+    seal::MasterKey,
+    time::Time,
+};
+use counterfoil_store::{Edges, OpenError, OpenOptions, Store};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+};
+
+/// Two engines, one suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// When every test begins.
+pub const BEGIN: Time = Time::from_seconds(1_800_000_000);
+
+static DRAWN: AtomicU64 = AtomicU64::new(0);
+
+/// Bytes that no other call in this process gets; nothing here is secret.
+pub fn random(bytes: &mut [u8]) {
+    let seed =
+        [DRAWN.fetch_add(1, Ordering::Relaxed).to_be_bytes(), u64::from(std::process::id()).to_be_bytes()].concat();
+    let digest = Digest::of(&seed);
+    for (byte, from) in bytes.iter_mut().zip(digest.as_bytes().iter().cycle()) {
+        *byte = *from;
+    }
+}
+
+/// The random part of a new identifier.
+pub fn drawn() -> [u8; RANDOM_BYTES] {
+    let mut bytes = [0; RANDOM_BYTES];
+    random(&mut bytes);
+    bytes
+}
+
+/// A database that is one test's own.
+pub struct House {
+    pub engine: Engine,
+    pub url: String,
+    clock: Arc<AtomicI64>,
+    directory: tempfile::TempDir,
+    database: Option<String>,
+}
+
+impl House {
+    /// An empty database, migrated.
+    pub async fn new(engine: Engine) -> Self {
+        let house = Self::empty(engine).await;
+        Store::migrate(&house.url, false).await.unwrap();
+        house
+    }
+
+    /// An empty database without anything of ours.
+    pub async fn empty(engine: Engine) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(AtomicI64::new(BEGIN.millis()));
+        let (url, database) = match engine {
+            Engine::Sqlite => (format!("sqlite:{}", directory.path().join("store.db").display()), None),
+            Engine::Postgres => {
+                let name = format!("test_{}_{}", std::process::id(), DRAWN.fetch_add(1, Ordering::Relaxed));
+                (cluster::database(&name).await, Some(name))
+            }
+        };
+        Self { engine, url, clock, directory, database }
+    }
+
+    pub fn now(&self) -> Time {
+        Time::from_millis(self.clock.load(Ordering::Relaxed))
+    }
+
+    pub fn wait_seconds(&self, seconds: i64) {
+        self.clock.fetch_add(seconds * 1000, Ordering::Relaxed);
+    }
+
+    pub fn high_water(&self, node: &str) -> PathBuf {
+        self.directory.path().join(format!("{node}.high-water"))
+    }
+
+    /// A writer of its own on this database.
+    pub async fn open(&self, node: &str) -> Store {
+        self.try_open(node).await.unwrap()
+    }
+
+    pub async fn try_open(&self, node: &str) -> Result<Store, OpenError> {
+        self.open_with(node, [7; 32]).await
+    }
+
+    pub async fn open_with(&self, node: &str, key: [u8; 32]) -> Result<Store, OpenError> {
+        let clock = Arc::clone(&self.clock);
+        let edges =
+            Edges { now: Arc::new(move || Time::from_millis(clock.load(Ordering::Relaxed))), random: Arc::new(random) };
+        let master = MasterKey::from_bytes(key);
+        Store::open(OpenOptions { url: &self.url, master: &master, high_water: self.high_water(node), node, edges })
+            .await
+    }
+
+    /// Runs SQL as somebody who can write to the database would.
+    pub async fn tamper(&self, sql: &str) -> u64 {
+        use sqlx::Connection as _;
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        match self.engine {
+            Engine::Sqlite => {
+                let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+                sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
+            }
+            Engine::Postgres => {
+                let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
+                sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
+            }
+        }
+    }
+
+    /// The numbers in the first column of an answer.
+    pub async fn numbers(&self, sql: &str) -> Vec<i64> {
+        use sqlx::Connection as _;
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        match self.engine {
+            Engine::Sqlite => {
+                let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+                sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap()
+            }
+            Engine::Postgres => {
+                let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
+                sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap()
+            }
+        }
+    }
+}
+
+/// An event for units whose event does not matter to the test.
+pub fn event(now: Time) -> Event {
+    Event {
+        id: EventId::new(now, drawn()),
+        at: now,
+        actor: Actor::System {},
+        kind: EventKind::SubjectCreated { subject: SubjectId::new(now, drawn()) },
+        personal: None,
+    }
+}
+
+/// Makes of each `async fn name(house: House)` two tests, `sqlite::name` and `postgres::name`.
+#[macro_export]
+macro_rules! on_both_engines {
+    ($($(#[$attribute:meta])* $name:ident),* $(,)?) => {
+        mod sqlite {
+            $($(#[$attribute])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name($crate::support::House::new($crate::support::Engine::Sqlite).await).await; })*
+        }
+        mod postgres {
+            $($(#[$attribute])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name($crate::support::House::new($crate::support::Engine::Postgres).await).await; })*
+        }
+    };
+}
