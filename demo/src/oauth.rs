@@ -93,7 +93,7 @@ impl TreasuryClient {
             Some(details) => form.push(("authorization_details", details)),
             None => form.extend([("scope", "openid"), ("nonce", pending.nonce.as_str())]),
         }
-        if matches!(pending.intent, Intent::SignIn { .. }) {
+        if matches!(pending.intent, Intent::SignIn { .. } | Intent::Resume { .. }) {
             form.push(("acr_values", "aal2"));
         }
         let reply = self.client.post(&endpoints.pushed_authorization_request, &form, &session.dpop_issuer).await?;
@@ -127,7 +127,7 @@ impl TreasuryClient {
         let authorization_details = reply.get("authorization_details").cloned();
         let subject = match pending.intent {
             Intent::Confirm { .. } => None,
-            Intent::SignIn { .. } | Intent::Fresh(_) => {
+            Intent::SignIn { .. } | Intent::Resume { .. } | Intent::Fresh(_) => {
                 Some(self.subject(&endpoints, &text(&reply, "id_token")?, &pending.nonce).await?)
             }
         };

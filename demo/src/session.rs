@@ -15,11 +15,16 @@ const SESSION_SECONDS: i64 = 8 * 3600;
 /// A request to the issuer waits this long for its answer.
 const PENDING_SECONDS: i64 = 900;
 
+/// Requests to the issuer that wait at once: one per tab that somebody may have open.
+const PENDING: usize = 8;
+
 /// What the browser was sent to the issuer for.
 #[derive(Clone, Debug)]
 pub enum Intent {
     /// To sign in, and then to see this page.
     SignIn { to: String },
+    /// To sign in again because the token had ended, and then to go on with this: nothing that was entered is lost.
+    Resume { operation: Operation, cheat: Cheat },
     /// To show more of themselves, and then to have this tried again.
     Fresh(Operation),
     /// To confirm this, which is then executed, honestly or not.
@@ -73,13 +78,13 @@ pub struct Session {
     pub dpop_api: Arc<DpopKey>,
     pub user: Option<User>,
     pub token: Option<Token>,
-    pub pending: Option<Pending>,
+    pub pending: Vec<Pending>,
     /// What is shown at `/result`.
     pub result: Option<Outcome>,
     /// A confirmation that was used, to show that it cannot be used again.
     pub used: Option<(Token, Operation)>,
-    /// When the browser was last sent to sign in without having asked for it: twice at once is a loop.
-    pub sent_to_sign_in: i64,
+    /// When a sign-in last succeeded: a token that is refused right after it is refused for ever.
+    pub signed_in_at: i64,
     begun: i64,
 }
 
@@ -92,10 +97,10 @@ impl Session {
             dpop_issuer: Arc::new(dpop_issuer),
             user: None,
             token: None,
-            pending: None,
+            pending: Vec::new(),
             result: None,
             used: None,
-            sent_to_sign_in: 0,
+            signed_in_at: 0,
             begun: clock::seconds(),
         })
     }
@@ -168,11 +173,21 @@ impl Sessions {
         }
     }
 
+    /// Remembers a request to the issuer. The oldest makes room.
+    pub fn wait_for(&self, handle: &Handle, pending: Pending) {
+        self.change(handle, |session| {
+            if session.pending.len() >= PENDING {
+                session.pending.remove(0);
+            }
+            session.pending.push(pending);
+        });
+    }
+
     /// Takes the pending request that `state` names: an answer counts once.
     pub fn take_pending(&self, handle: &Handle, state: &str) -> Option<Pending> {
         let mut table = self.table();
-        let session = table.get_mut(handle)?;
-        let pending = session.pending.take_if(|pending| pending.state == state)?;
+        let waiting = &mut table.get_mut(handle)?.pending;
+        let pending = waiting.remove(waiting.iter().position(|pending| pending.state == state)?);
         if clock::seconds() - pending.begun < PENDING_SECONDS { Some(pending) } else { None }
     }
 
@@ -231,7 +246,7 @@ mod tests {
         let (other, _) = sessions.begin().unwrap();
         let pending = Pending::new(Intent::SignIn { to: "/".into() });
         let state = pending.state.clone();
-        sessions.change(&mine, |session| session.pending = Some(pending));
+        sessions.wait_for(&mine, pending);
         assert!(sessions.take_pending(&other, &state).is_none());
         assert!(sessions.take_pending(&mine, "guess").is_none());
         assert!(sessions.take_pending(&mine, &state).is_some());

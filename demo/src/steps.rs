@@ -13,7 +13,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use url::form_urlencoded;
 
-/// Twice to the issuer within this time, without being asked, is a loop.
+/// A token that is refused this soon after its sign-in would be refused again: without this, browser, treasury and issuer
+/// would send each other in circles.
 const LOOP_SECONDS: i64 = 5;
 /// The largest form.
 const FORM_BYTES: usize = 16 * 1024;
@@ -101,12 +102,14 @@ pub async fn begin_sign_in(app: &App, visitor: &Visitor, to: &str) -> Response {
 
 /// Sends the browser to sign in because its token has ended: silently, while the session at the issuer lives.
 pub async fn sign_in_again(app: &App, visitor: &Visitor, to: &str) -> Response {
-    let now = clock::seconds();
-    if now - visitor.session.sent_to_sign_in < LOOP_SECONDS {
+    sign_in_for(app, visitor, Intent::SignIn { to: to.to_owned() }).await
+}
+
+async fn sign_in_for(app: &App, visitor: &Visitor, intent: Intent) -> Response {
+    if clock::seconds() - visitor.session.signed_in_at < LOOP_SECONDS {
         return finish(app, &visitor.handle, Outcome::of(Ending::SignedOut, None));
     }
-    app.sessions.change(&visitor.handle, |session| session.sent_to_sign_in = now);
-    begin_sign_in(app, visitor, to).await
+    send_to_issuer(app, visitor, intent, None).await
 }
 
 async fn send_to_issuer(
@@ -117,13 +120,15 @@ async fn send_to_issuer(
 ) -> Response {
     let operation = match &intent {
         Intent::SignIn { .. } => None,
-        Intent::Fresh(operation) | Intent::Confirm { operation, .. } => Some(operation.clone()),
+        Intent::Fresh(operation) | Intent::Confirm { operation, .. } | Intent::Resume { operation, .. } => {
+            Some(operation.clone())
+        }
     };
     let pending = Pending::new(intent);
     let decision = decision.as_ref().map(|(id, details)| (id.as_str(), details.as_ref()));
     match app.client.push(&visitor.session, &pending, decision).await {
         Ok(url) => {
-            app.sessions.change(&visitor.handle, |session| session.pending = Some(pending));
+            app.sessions.wait_for(&visitor.handle, pending);
             with_cookie(app, &visitor.handle, see_other(&url))
         }
         Err(error) => {
@@ -168,10 +173,7 @@ pub async fn perform(
         Reply::StepUp { decision_id, authorization_details: None } => {
             send_to_issuer(app, visitor, Intent::Fresh(operation), Some((decision_id, None))).await
         }
-        Reply::InvalidToken => {
-            let here = format!("/accounts/{}", operation.account);
-            sign_in_again(app, visitor, &here).await
-        }
+        Reply::InvalidToken => sign_in_for(app, visitor, Intent::Resume { operation, cheat }).await,
         other => tell(app, visitor, headers, Some(operation), other),
     }
 }
@@ -229,7 +231,9 @@ pub async fn come_back(app: &App, headers: &HeaderMap, query: &str) -> Response 
     let Some(pending) = pending else { return elsewhere(Some(&visitor)) };
     let operation = match &pending.intent {
         Intent::SignIn { .. } => None,
-        Intent::Fresh(operation) | Intent::Confirm { operation, .. } => Some(operation.clone()),
+        Intent::Fresh(operation) | Intent::Confirm { operation, .. } | Intent::Resume { operation, .. } => {
+            Some(operation.clone())
+        }
     };
     let Some(code) = query.get("code") else {
         return finish(app, &visitor.handle, refused(operation, query.get("error").unwrap_or_default()));
@@ -265,14 +269,16 @@ async fn arrive(
             with_cookie(app, &handle, see_other(&to))
         }
         Intent::Fresh(operation) => {
-            let same_person = visitor.session.user.as_ref().map(|user| &user.sub) == tokens.subject.as_ref();
-            let handle = signed_in(app, &visitor.handle, tokens);
-            if !same_person {
-                // Somebody else signed in meanwhile; what the first person asked for is not theirs.
-                return with_cookie(app, &handle, see_other("/"));
-            }
-            let response = retry(app, headers, handle.clone(), operation).await;
-            with_cookie(app, &handle, response)
+            let Some(visitor) = same_person(app, visitor, tokens) else { return see_other("/") };
+            let (method, path, body) = operation.request();
+            // Once more, with what was shown; what is still not enough will not be by asking again.
+            let reply = ask(app, &visitor, (method, path, Some(body))).await;
+            with_cookie(app, &visitor.handle, tell(app, &visitor, headers, Some(operation), reply))
+        }
+        Intent::Resume { operation, cheat } => {
+            let Some(visitor) = same_person(app, visitor, tokens) else { return see_other("/") };
+            let response = perform(app, &visitor, headers, operation, cheat).await;
+            with_cookie(app, &visitor.handle, response)
         }
         Intent::Confirm { operation, cheat } => {
             let granted = tokens.authorization_details.as_ref().is_some_and(|details| operation.agrees_with(details));
@@ -287,13 +293,16 @@ async fn arrive(
     }
 }
 
-/// Once more, with what was shown; what is still not enough will not be by asking again.
-async fn retry(app: &App, headers: &HeaderMap, handle: Handle, operation: Operation) -> Response {
-    let Some(session) = app.sessions.current(&handle) else { return see_other("/") };
-    let visitor = Visitor { handle, session };
-    let (method, path, body) = operation.request();
-    let reply = ask(app, &visitor, (method, path, Some(body))).await;
-    tell(app, &visitor, headers, Some(operation), reply)
+/// The visitor after a sign-in, if it is still the one who asked. Otherwise the session is over: what the first person began
+/// is not the second one's.
+fn same_person(app: &App, visitor: Visitor, tokens: crate::oauth::Tokens) -> Option<Visitor> {
+    if visitor.session.user.as_ref().map(|user| &user.sub) != tokens.subject.as_ref() {
+        app.sessions.end(&visitor.handle);
+        return None;
+    }
+    let handle = signed_in(app, &visitor.handle, tokens);
+    let session = app.sessions.current(&handle)?;
+    Some(Visitor { handle, session })
 }
 
 fn signed_in(app: &App, handle: &Handle, tokens: crate::oauth::Tokens) -> Handle {
@@ -301,9 +310,15 @@ fn signed_in(app: &App, handle: &Handle, tokens: crate::oauth::Tokens) -> Handle
     app.sessions.change(&handle, |session| {
         if let Some(sub) = tokens.subject {
             let name = app.config.people.get(&sub).cloned().unwrap_or_else(|| sub.clone());
+            if session.user.as_ref().is_some_and(|user| user.sub != sub) {
+                // Somebody else at the same browser: nothing of the first person's is theirs.
+                (session.result, session.used) = (None, None);
+                session.pending.clear();
+            }
             session.user = Some(User { sub, name });
         }
         session.token = Some(tokens.token);
+        session.signed_in_at = clock::seconds();
     });
     handle
 }

@@ -76,6 +76,33 @@ pub struct DecisionInput {
     pub approvers_available: u32,
 }
 
+impl DecisionInput {
+    /// The bare question, with nothing shown and nothing else known; the caller fills in what it knows.
+    pub fn new(now: Time, subject: Option<SubjectFacts>, action: &str, resource: ResourceFacts) -> Self {
+        Self {
+            now,
+            subject,
+            action: action.to_owned(),
+            resource,
+            session: None,
+            evidence: Evidence::default(),
+            transaction: None,
+            moved: Vec::new(),
+            redemption_id: None,
+            client_id: None,
+            audience: None,
+            scopes: Vec::new(),
+            asserted: Asserted::default(),
+            network: NetworkFacts::default(),
+            risk: RiskFacts::default(),
+            posture: Posture::default(),
+            enrolled: Vec::new(),
+            enrollable: Vec::new(),
+            approvers_available: 0,
+        }
+    }
+}
+
 /// What we know of a subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubjectFacts {

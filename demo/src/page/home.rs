@@ -6,9 +6,9 @@ use crate::page::{Frame, page, see_other};
 use crate::steps::{self, Visitor};
 use crate::{App, Shared};
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::Value;
 
 #[derive(Template)]
@@ -88,19 +88,23 @@ pub async fn sign_out(State(app): State<Shared>, headers: HeaderMap, body: bytes
     app.sessions.end(&visitor.handle);
     let mut response = see_other("/");
     if let Some(cookie) = app.sessions.clear_cookie() {
-        response.headers_mut().insert(http::header::SET_COOKIE, cookie);
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
 }
 
-/// `GET /lang/{code}`
-pub async fn language(State(app): State<Shared>, axum::extract::Path(code): axum::extract::Path<String>) -> Response {
-    let mut response = see_other("/");
+/// `GET /lang/{code}`: back to the page that one came from, in another language.
+pub async fn language(State(app): State<Shared>, Path(code): Path<String>, headers: HeaderMap) -> Response {
+    let referer = headers.get(header::REFERER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let from = referer
+        .strip_prefix(app.config.external_url.as_str())
+        .filter(|path| path.starts_with('/') && !path.starts_with("//"));
+    let mut response = see_other(from.unwrap_or("/"));
     let secure = if app.config.external_url.starts_with("https:") { "; Secure" } else { "" };
     if let Some(lang) = crate::text::Lang::named(&code)
         && let Ok(cookie) = format!("lang={}; Path=/; SameSite=Lax; Max-Age=31536000{secure}", lang.code()).parse()
     {
-        response.headers_mut().insert(http::header::SET_COOKIE, cookie);
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
 }

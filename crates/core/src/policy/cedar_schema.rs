@@ -12,7 +12,7 @@ use crate::{
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// Entity types that every pack has.
-const ENTITIES: &str = r#"// Generated from the pack's catalogue. Ages are whole seconds; 9999999999 means never.
+const ENTITIES: &str = r#"// Generated from the pack's catalogue. Ages are whole seconds; 9999999999 means never. `now` is in UTC, Monday is 1.
 
 entity Group in [Group];
 entity Role;
@@ -26,7 +26,6 @@ entity User in [Group, Role] {
 
 // What has been shown. `aal` is 0 to 3; `transaction` speaks of proofs for exactly the transaction at hand.
 entity Evidence {
-  acr: String,
   aal: Long,
   age: Long,
   password_age: Long,
@@ -109,7 +108,7 @@ fn context(action: &Action, catalogue: &Catalogue, transactions: &BTreeMap<Strin
     resource_asserted.insert("sensitivity".into(), AttributeKind::String);
     format!(
         "{{\n    evidence: Evidence,\n    session: Session,\n    risk: {{ level: String }},\n    posture: String,\n    \
-         network: {{ known: Bool, ip?: ipaddr, user_agent: String, ja4: String }},\n    now: datetime,\n    \
+         network: {{ known: Bool, ip?: ipaddr, user_agent: String, ja4: String }},\n    now: {{ seconds: Long, hour: Long, weekday: Long }},\n    \
          scopes: Set<String>,\n    client: String,\n{transaction}    asserted: {{\n      subject: {},\n      \
          resource: {},\n      action: {},\n    }},\n  }}",
         optional(catalogue.subject_asserted()),

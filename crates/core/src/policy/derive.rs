@@ -133,7 +133,8 @@ impl Trial<'_> {
             for txn in std::iter::once(None).chain(self.txn.map(Some)) {
                 let Some((answer, max_age_seconds)) = self.oldest(candidate, txn) else { continue };
                 let same = |other: &&Candidate| {
-                    other.approvers == candidate.approvers && self.permits(other, txn, 0).is_some()
+                    std::ptr::eq(*other, candidate)
+                        || (other.approvers == candidate.approvers && self.permits(other, txn, 0).is_some())
                 };
                 let accepted = candidates[place..].iter().filter(same).filter_map(|c| c.authenticator).collect();
                 return Some(Derived {
@@ -156,16 +157,21 @@ impl Trial<'_> {
     }
 
     /// The oldest age at which the candidate is still accepted, `None` within for any age.
+    ///
+    /// A policy's view of an age changes only at the numbers that it compares with, so these are tried, the oldest
+    /// first: mostly that one permits. Between it and the others stands the freshest: if not even that is enough, none is.
     fn oldest(&self, candidate: &Candidate, txn: Option<Digest>) -> Option<(Answer, Option<i64>)> {
-        let fresh = self.permits(candidate, txn, 0)?;
-        // A policy's view of an age changes only at the numbers that it compares with.
-        let ages = std::iter::once(SESSION_SECONDS).chain(self.slice.ages.iter().copied().filter(|age| *age > 0));
-        for age in ages {
-            if let Some(answer) = self.permits(candidate, txn, age) {
-                return Some((answer, (age < SESSION_SECONDS).then_some(age)));
-            }
+        if let Some(answer) = self.permits(candidate, txn, SESSION_SECONDS) {
+            return Some((answer, None));
         }
-        Some((fresh, Some(0)))
+        let limit = |age: i64| Some(age).filter(|age| *age < SESSION_SECONDS);
+        let mut ages = self.slice.ages.iter().copied().filter(|age| *age > 0);
+        if let Some((age, answer)) = ages.next().and_then(|age| Some((age, self.permits(candidate, txn, age)?))) {
+            return Some((answer, limit(age)));
+        }
+        let fresh = self.permits(candidate, txn, 0)?;
+        let older = ages.find_map(|age| Some((self.permits(candidate, txn, age)?, limit(age))));
+        Some(older.unwrap_or((fresh, Some(0))))
     }
 
     /// Whether the policy and the floor would permit, had this been shown `age` seconds ago.

@@ -135,7 +135,6 @@ pub(super) fn evidence(shown: &Shown, uid: EntityUid) -> Result<Entity, InvalidF
         ("age", long(bound.map_or(NEVER_SECONDS, |b| b.age))),
     ])?;
     let known = attributes([
-        ("acr", string(shown.acr.map_or("none", |acr| acr.as_str()))),
         ("aal", long(shown.aal)),
         ("age", long(shown.age)),
         ("password_age", long(shown.password_age)),
@@ -215,7 +214,7 @@ pub(super) fn context(
         ("risk".to_owned(), record([("level", string(level))])?),
         ("posture".to_owned(), string(posture)),
         ("network".to_owned(), network(&input.network)?),
-        ("now".to_owned(), RestrictedExpression::new_datetime(datetime(input.now))),
+        ("now".to_owned(), moment(input.now)?),
         ("scopes".to_owned(), set(&input.scopes)),
         ("client".to_owned(), string(input.client_id.as_deref().unwrap_or_default())),
         ("asserted".to_owned(), asserted),
@@ -278,39 +277,30 @@ fn amount(amount: &Amount) -> Result<RestrictedExpression, InvalidFact> {
     record([("currency", string(amount.currency())), ("value", RestrictedExpression::new_decimal(decimal))])
 }
 
-/// `now` as Cedar's `datetime` writes it: civil time in UTC, from days since the epoch (proleptic Gregorian calendar).
-fn datetime(now: Time) -> String {
-    let millis = now.millis().clamp(0, 253_402_300_799_999);
-    let (days, rest) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
-    // Years begin in March, so that the leap day is the last one.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second, milli) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+/// `now` in numbers, UTC. Not as Cedar's `datetime`, which would be parsed from text at every request.
+fn moment(now: Time) -> Result<RestrictedExpression, InvalidFact> {
+    let seconds = now.seconds().max(0);
+    // The epoch was a Thursday; Monday is 1 (ISO 8601).
+    let weekday = (seconds / 86_400 + 3) % 7 + 1;
+    record([("seconds", long(seconds)), ("hour", long(seconds / 3_600 % 24)), ("weekday", long(weekday))])
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
     use super::*;
 
     #[test]
-    fn moments_are_written_as_civil_time() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_399, "2000-02-28T23:59:59.000Z"),
-            (951_782_400, "2000-02-29T00:00:00.000Z"),
-            (1_790_000_000, "2026-09-21T14:13:20.000Z"),
-            (4_107_542_399, "2100-02-28T23:59:59.000Z"),
-            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+    fn moments_are_numbers_in_utc() {
+        for (seconds, expected) in [
+            (0, r#"{"now":{"hour":0,"seconds":0,"weekday":4}}"#),
+            (1_790_000_000, r#"{"now":{"hour":14,"seconds":1790000000,"weekday":1}}"#),
+            (951_782_399, r#"{"now":{"hour":23,"seconds":951782399,"weekday":1}}"#),
+            (-5, r#"{"now":{"hour":0,"seconds":0,"weekday":4}}"#),
         ] {
-            assert_eq!(datetime(Time::from_seconds(seconds)), text);
+            let moment = moment(Time::from_seconds(seconds)).unwrap();
+            let written = Context::from_pairs([("now".to_owned(), moment)]).unwrap().to_json_value().unwrap();
+            assert_eq!(written, serde_json::from_str::<Value>(expected).unwrap(), "{seconds}");
         }
-        assert_eq!(datetime(Time::from_millis(i64::MAX)), "9999-12-31T23:59:59.999Z");
     }
 }

@@ -133,9 +133,10 @@ impl Pack {
         &self.schema_text
     }
 
-    /// How many policies are asked for `action` at `tier`, `None` where there is no such action or tier.
-    pub fn slice_len(&self, action: &str, tier: Tier) -> Option<usize> {
-        self.slices.get(action)?.get(&tier).map(Slice::len)
+    /// Policies that are asked for `action` at `tier`, by identifier; none where there is no such action or tier.
+    pub fn asked(&self, action: &str, tier: Tier) -> Vec<&PolicyInfo> {
+        let slice = self.slices.get(action).and_then(|tiers| tiers.get(&tier));
+        slice.map(|slice| self.policies.values().filter(|info| slice.holds(&info.id)).collect()).unwrap_or_default()
     }
 }
 

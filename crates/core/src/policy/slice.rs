@@ -29,10 +29,6 @@ pub(super) struct Slice {
 }
 
 impl Slice {
-    pub(super) fn len(&self) -> usize {
-        self.policies.num_of_policies()
-    }
-
     pub(super) fn holds(&self, id: &str) -> bool {
         self.policies.policies().any(|policy| AsRef::<str>::as_ref(policy.id()) == id)
     }

@@ -68,6 +68,7 @@ fn the_embedded_default_pack_is_the_folder_in_the_repository() {
             found.push(entry.path().strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
         }
     }
+    found.retain(|path| path != "README.md");
     found.sort();
     assert_eq!(found, default_pack().into_keys().collect::<Vec<_>>());
 }
@@ -183,7 +184,7 @@ fn our_own_actions_can_be_raised_and_never_lowered() {
     let pack = load(&files);
     let action = pack.catalogue().action("me.read").unwrap();
     assert!(action.tier == Tier::Moderate && action.own && action.title.contains_key("de"));
-    assert_eq!(pack.slice_len("me.read", Tier::Low), None);
+    assert!(pack.asked("me.read", Tier::Low).is_empty() && !pack.asked("me.read", Tier::Moderate).is_empty());
 
     let lowered = "\n[actions.\"policy.activate\"]\ntier = \"low\"\nresource_type = \"installation\"\n";
     let mut files = default_pack();

@@ -49,36 +49,21 @@ fn session(binding: Binding) -> SessionFacts {
 
 /// Somebody of the treasury, on a known device, after password and code.
 pub(super) fn signed_in(action: &str) -> DecisionInput {
+    let subject = SubjectFacts {
+        id: subject_id(),
+        username: "ada".into(),
+        suspended: false,
+        groups: vec!["treasury".into()],
+        roles: Vec::new(),
+        ever_phishing_resistant: false,
+    };
+    let resource = ResourceFacts { kind: "account".into(), id: "acc-1".into(), registered: None };
+    let proofs = vec![proof(Method::Password, 1), proof(Method::AppCode, 2)];
     DecisionInput {
-        now: NOW,
-        subject: Some(SubjectFacts {
-            id: subject_id(),
-            username: "ada".into(),
-            suspended: false,
-            groups: vec!["treasury".into()],
-            roles: Vec::new(),
-            ever_phishing_resistant: false,
-        }),
-        action: action.into(),
-        resource: ResourceFacts { kind: "account".into(), id: "acc-1".into(), registered: None },
         session: Some(session(Binding::KnownDevice)),
-        evidence: Evidence {
-            proofs: vec![proof(Method::Password, 1), proof(Method::AppCode, 2)],
-            approvers: Vec::new(),
-        },
-        transaction: None,
-        moved: Vec::new(),
+        evidence: Evidence { proofs, approvers: Vec::new() },
         redemption_id: Some("redemption-1".into()),
-        client_id: None,
-        audience: None,
-        scopes: Vec::new(),
-        asserted: Default::default(),
-        network: Default::default(),
-        risk: Default::default(),
-        posture: Default::default(),
-        enrolled: Vec::new(),
-        enrollable: Vec::new(),
-        approvers_available: 0,
+        ..DecisionInput::new(NOW, Some(subject), action, resource)
     }
 }
 
