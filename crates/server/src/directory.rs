@@ -80,11 +80,6 @@ impl Directory {
         self.clients.get(client_id)
     }
 
-    /// The API of this audience.
-    pub fn api(&self, audience: &str) -> Option<&ApiRecord> {
-        self.apis.get(audience)
-    }
-
     /// The audience that this client is, when it speaks for itself.
     pub fn audience_of(&self, client_id: &str) -> Option<&str> {
         self.apis

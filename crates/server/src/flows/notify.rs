@@ -96,27 +96,6 @@ pub async fn enrolled(app: &App, tx: &mut Tx, added: &Enrolled, now: Time) -> Re
     .await
 }
 
-/// A passkey was removed.
-pub async fn removed(app: &App, tx: &mut Tx, gone: &Enrolled, now: Time) -> Result<Vec<Event>, Problem> {
-    let label = gone.label.clone();
-    notify(
-        app,
-        tx,
-        gone.subject,
-        NoticeAbout::AuthenticatorRemoved,
-        |lang| match lang {
-            "de" => "Ein Passkey wurde entfernt".to_owned(),
-            _ => "A passkey was removed".to_owned(),
-        },
-        |lang| match lang {
-            "de" => format!("Der Passkey „{label}“ gilt für Ihr Konto nicht mehr."),
-            _ => format!("The passkey \"{label}\" no longer counts for your account."),
-        },
-        now,
-    )
-    .await
-}
-
 /// A transaction was confirmed: its text goes out over a channel that the confirming session does not control.
 pub async fn confirmed(
     app: &App,

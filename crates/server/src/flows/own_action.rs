@@ -19,8 +19,6 @@ use counterfoil_store::Tx;
 
 /// What is asked of one's own account.
 pub const PERSON: &str = "person";
-/// What is asked of the installation.
-pub const INSTALLATION: &str = "installation";
 
 /// Permits, or refuses with the page that leads on. `back` is where the person returns to after showing more.
 pub async fn require<T>(

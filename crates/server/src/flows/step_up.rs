@@ -18,7 +18,7 @@ use crate::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use counterfoil_core::{
-    assurance::{Acr, Method},
+    assurance::{Acr, Binding, Method},
     audit::event::{Event, EventKind, VoidReason},
     authenticator::webauthn::Assertion,
     challenge::{Challenge, ChallengeState},
@@ -28,7 +28,7 @@ use counterfoil_core::{
     id::{ChallengeId, DecisionId},
     limits,
     proof::Proof,
-    session::SignedIn,
+    session::{Session, SessionState, SignedIn},
     statement::Purpose,
     transaction::RowKind as Kinds,
 };
@@ -320,7 +320,7 @@ async fn confirm<T>(
 ) -> Result<Answered, Problem> {
     let now = browser.visit.now;
     let signed_in = browser.signed_in()?;
-    tx.require_session(&browser.session).extend_login(signed_in.login, &[&enrolled]);
+    tx.extend_login(signed_in.login, &[&enrolled]);
     tx.also(attempt::accepted(app, browser, &proof, Some(stored.challenge.id())));
     let phishing_resistant = proof.fact().is_phishing_resistant().then(|| proof.fact().clone());
     let challenge = stored.challenge.clone().prove(proof, now).map_err(|error| {
@@ -329,8 +329,16 @@ async fn confirm<T>(
     })?;
     tx.change_challenge(&open_challenge::record(&challenge, stored.record.version)?);
     // A proof for a transaction counts for the device too (DESIGN §4), never for the session's acr.
-    if phishing_resistant.is_some() {
-        sign_in::binding(app, browser, &mut tx, signed_in.subject, signed_in.login, phishing_resistant.as_ref()).await?;
+    match &phishing_resistant {
+        Some(proof) if signed_in.binding == Binding::NewKey => {
+            let binding =
+                sign_in::binding(app, browser, &mut tx, signed_in.subject, signed_in.login, Some(proof)).await?;
+            let state = SessionState::SignedIn(SignedIn { binding, ..signed_in.clone() });
+            tx.change_session(&Session { state, ..browser.session.clone() });
+        }
+        _ => {
+            tx.require_session(&browser.session);
+        }
     }
     let number = counterfoil(challenge.id());
     if let Some(text) = &challenge.opening().display_text {
@@ -349,6 +357,7 @@ async fn confirm<T>(
     let event = proven(app, browser, &challenge)?;
     tx.commit(&app.store, event).await?;
     app.facts.people.invalidate(&signed_in.subject);
+    app.facts.sessions.invalidate(&signed_in.login);
     let receipt = receipt(&challenge).ok_or_else(|| Problem::internal("a proven challenge has a receipt"))?;
     Ok(Answered { next, receipt })
 }
