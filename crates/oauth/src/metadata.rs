@@ -18,9 +18,11 @@ pub struct AuthorizationServerMetadata {
     /// Our public keys.
     pub jwks_uri: String,
     /// RFC 7662.
-    pub introspection_endpoint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection_endpoint: Option<String>,
     /// RFC 7009.
-    pub revocation_endpoint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation_endpoint: Option<String>,
     /// OpenID Connect Core §5.3.
     pub userinfo_endpoint: String,
     /// PAR or nothing.
@@ -42,12 +44,16 @@ pub struct AuthorizationServerMetadata {
     /// How client assertions may be signed.
     pub token_endpoint_auth_signing_alg_values_supported: Vec<String>,
     /// How clients authenticate to introspection.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub introspection_endpoint_auth_methods_supported: Vec<String>,
     /// How client assertions to introspection may be signed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub introspection_endpoint_auth_signing_alg_values_supported: Vec<String>,
     /// How clients authenticate to revocation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revocation_endpoint_auth_methods_supported: Vec<String>,
     /// How client assertions to revocation may be signed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revocation_endpoint_auth_signing_alg_values_supported: Vec<String>,
     /// `S256`.
     pub code_challenge_methods_supported: Vec<String>,
@@ -74,15 +80,13 @@ pub struct AuthorizationServerMetadata {
 impl AuthorizationServerMetadata {
     /// The document of this issuer. `transaction_types` are those of the active pack, `languages` those of our pages.
     pub fn new(issuer: &Issuer, transaction_types: Vec<String>, languages: &[&str]) -> Self {
-        let algorithms = || names(Algorithm::FAPI.iter().map(|algorithm| algorithm.as_str()));
-        let auth_methods = || names(["private_key_jwt", "none"]);
         Self {
             authorization_endpoint: issuer.join("/oauth/authorize"),
             token_endpoint: issuer.join("/oauth/token"),
             pushed_authorization_request_endpoint: issuer.join("/oauth/par"),
             jwks_uri: issuer.join("/oauth/jwks"),
-            introspection_endpoint: issuer.join("/oauth/introspect"),
-            revocation_endpoint: issuer.join("/oauth/revoke"),
+            introspection_endpoint: None,
+            revocation_endpoint: None,
             userinfo_endpoint: issuer.join("/oauth/userinfo"),
             issuer: issuer.clone(),
             require_pushed_authorization_requests: true,
@@ -92,12 +96,12 @@ impl AuthorizationServerMetadata {
             scopes_supported: names(["openid", "profile", "email"]),
             subject_types_supported: names(["public"]),
             id_token_signing_alg_values_supported: names(["ES256"]),
-            token_endpoint_auth_methods_supported: auth_methods(),
+            token_endpoint_auth_methods_supported: names(["private_key_jwt", "none"]),
             token_endpoint_auth_signing_alg_values_supported: algorithms(),
-            introspection_endpoint_auth_methods_supported: names(["private_key_jwt"]),
-            introspection_endpoint_auth_signing_alg_values_supported: algorithms(),
-            revocation_endpoint_auth_methods_supported: auth_methods(),
-            revocation_endpoint_auth_signing_alg_values_supported: algorithms(),
+            introspection_endpoint_auth_methods_supported: Vec::new(),
+            introspection_endpoint_auth_signing_alg_values_supported: Vec::new(),
+            revocation_endpoint_auth_methods_supported: Vec::new(),
+            revocation_endpoint_auth_signing_alg_values_supported: Vec::new(),
             code_challenge_methods_supported: names([pkce::METHOD]),
             dpop_signing_alg_values_supported: algorithms(),
             acr_values_supported: names(Acr::ALL.iter().map(|acr| acr.as_str())),
@@ -125,6 +129,28 @@ impl AuthorizationServerMetadata {
             request_uri_parameter_supported: false,
         }
     }
+
+    /// Announces introspection (RFC 7662), for confidential clients.
+    #[must_use]
+    pub fn with_introspection(mut self) -> Self {
+        self.introspection_endpoint = Some(self.issuer.join("/oauth/introspect"));
+        self.introspection_endpoint_auth_methods_supported = names(["private_key_jwt"]);
+        self.introspection_endpoint_auth_signing_alg_values_supported = algorithms();
+        self
+    }
+
+    /// Announces revocation (RFC 7009).
+    #[must_use]
+    pub fn with_revocation(mut self) -> Self {
+        self.revocation_endpoint = Some(self.issuer.join("/oauth/revoke"));
+        self.revocation_endpoint_auth_methods_supported = names(["private_key_jwt", "none"]);
+        self.revocation_endpoint_auth_signing_alg_values_supported = algorithms();
+        self
+    }
+}
+
+fn algorithms() -> Vec<String> {
+    names(Algorithm::FAPI.iter().map(|algorithm| algorithm.as_str()))
 }
 
 /// `/.well-known/authzen-configuration` (AuthZEN 1.0 §9).
@@ -169,6 +195,9 @@ mod tests {
             assert!(!text.contains(absent), "{absent}");
         }
         assert!(text.contains(r#""token_endpoint":"http://localhost:8180/oauth/token""#));
+        assert!(!text.contains("introspection") && !text.contains("revocation"), "not announced until it is built");
+        let more = serde_json::to_string(&document.with_introspection().with_revocation()).unwrap();
+        assert!(more.contains("/oauth/introspect") && more.contains("/oauth/revoke"));
     }
 
     #[test]

@@ -141,9 +141,6 @@ impl<'a> SessionProof<'a> {
         request: SignedRequest<'_>,
         nonces: &NonceKey,
     ) -> Result<VerifiedSessionProof, SessionProofError> {
-        if self.sid != Some(session) {
-            return Err(SessionProofError::Session);
-        }
         let proof = self.jws.verify::<SessionProofClaims>(key)?;
         check(&proof, Some(session), request, nonces)
     }

@@ -51,9 +51,7 @@ impl TokenRequest {
         match form.require("grant_type")? {
             "authorization_code" => {
                 allowed(client, GrantType::AuthorizationCode)?;
-                if form.get("scope").is_some() {
-                    return Err(OAuthError::invalid_request("The scope of a code stands; it is not asked for again."));
-                }
+                // A scope sent here is no parameter of this grant and is ignored (RFC 6749 §3.2): the code's stands.
                 Ok(Self::AuthorizationCode(CodeRequest {
                     // A code that cannot be one of ours is unknown, not malformed: one answer for all wrong codes.
                     code: Code::parse(form.require("code")?).ok_or_else(grant::unknown_code)?,

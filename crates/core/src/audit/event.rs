@@ -3,6 +3,7 @@
 //! A leaf is the canonical JSON (RFC 8785) of an event in which everything personal is replaced by one salted
 //! commitment. The values and their salt are stored beside the leaf and can be erased; the tree still holds.
 
+use super::canonical;
 pub use super::kind::{ContainmentCause, EndReason, EventKind, NoticeAbout, Outcome, ReportedOutcome, VoidReason};
 use crate::{
     digest::Digest,
@@ -77,7 +78,7 @@ impl Personal {
 
     /// What the leaf says instead. Without the salt nobody can try values against it.
     pub fn commitment(&self) -> Result<Digest, LeafError> {
-        let canonical = serde_json_canonicalizer::to_vec(self).map_err(|_| LeafError::NotCanonical)?;
+        let canonical = canonical::to_vec(self).map_err(|_| LeafError::NotCanonical)?;
         Ok(Digest::of_parts(&[b"counterfoil/personal/v1\0", &canonical]))
     }
 }
@@ -139,7 +140,7 @@ pub struct Leaf {
 impl Leaf {
     /// The canonical bytes.
     pub fn bytes(&self) -> Result<Vec<u8>, LeafError> {
-        let bytes = serde_json_canonicalizer::to_vec(self).map_err(|_| LeafError::NotCanonical)?;
+        let bytes = canonical::to_vec(self).map_err(|_| LeafError::NotCanonical)?;
         if bytes.len() > limits::LEAF_BYTES {
             return Err(LeafError::TooLong { bytes: bytes.len() });
         }

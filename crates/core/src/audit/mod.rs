@@ -5,6 +5,7 @@
 //! signs the tree → [`verify`] reads all of it again, and a [`bundle`] carries one story to a third party.
 
 pub mod bundle;
+pub mod canonical;
 pub mod chain;
 pub mod checkpoint;
 pub mod event;

@@ -46,6 +46,32 @@ fn tile_path(level: &str, index: u64, width: usize) -> String {
     format!("tile/{level}/{}{partial}", groups.join("/"))
 }
 
+/// The bytes of a bundle of entries in an export (C2SP tlog-tiles): each leaf behind its length in two bytes. At most
+/// [`TILE_WIDTH`] leaves, none longer than [`crate::limits::LEAF_BYTES`].
+pub fn entries_bytes<'a>(leaves: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<u8>, TreeError> {
+    let mut out = Vec::new();
+    for (nth, leaf) in leaves.into_iter().enumerate() {
+        let length = u16::try_from(leaf.len()).ok().filter(|_| nth < TILE_WIDTH).ok_or(TreeError::Entries)?;
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(leaf);
+    }
+    Ok(out)
+}
+
+/// Reads a bundle of entries.
+pub fn parse_entries(mut bytes: &[u8]) -> Result<Vec<&[u8]>, TreeError> {
+    let mut leaves = Vec::new();
+    while let Some((length, rest)) = bytes.split_first_chunk::<2>() {
+        let (leaf, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length))).ok_or(TreeError::Entries)?;
+        leaves.push(leaf);
+        bytes = rest;
+    }
+    if !bytes.is_empty() || leaves.is_empty() || leaves.len() > TILE_WIDTH {
+        return Err(TreeError::Entries);
+    }
+    Ok(leaves)
+}
+
 /// The hash of two subtrees: SHA-256(0x01 ‖ left ‖ right).
 pub fn node_hash(left: &Digest, right: &Digest) -> Digest {
     Digest::of_parts(&[&[1], left.as_bytes(), right.as_bytes()])
@@ -110,6 +136,9 @@ pub enum TreeError {
     /// A tile is absent, too short, or not a tile.
     #[error("tile {} of level {} is missing or damaged", .0.index, .0.level)]
     Tile(TileId),
+    /// Not a bundle of entries: cut, empty or too many.
+    #[error("not a bundle of entries")]
+    Entries,
     /// A leaf or tree that the tree does not reach.
     #[error("the tree does not have that many leaves")]
     OutOfRange,

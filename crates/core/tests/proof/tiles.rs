@@ -4,7 +4,7 @@ use counterfoil_core::{
     audit::{
         event::LeafHash,
         inclusion::{ConsistencyProof, InclusionProof},
-        tree::{Edge, Plan, Tile, TileId, empty_root, entries_path, node_hash},
+        tree::{Edge, Plan, Tile, TileId, empty_root, entries_bytes, entries_path, node_hash, parse_entries},
     },
     digest::Digest,
 };
@@ -129,4 +129,17 @@ fn bytes_that_are_no_tile_are_refused() {
         assert!(Tile::parse(id, &vec![0; length]).is_err(), "{length}");
     }
     assert!(Plan::inclusion(5, 5).is_err() && Plan::consistency(6, 5).is_err());
+}
+
+#[test]
+fn entries_read_back_and_cut_ones_are_refused() {
+    let leaves: Vec<Vec<u8>> = (0..256usize).map(|n| vec![n as u8; n]).collect();
+    let bytes = entries_bytes(leaves.iter().map(Vec::as_slice)).unwrap();
+    assert_eq!(parse_entries(&bytes).unwrap(), leaves);
+    for cut in [0, 1, 3, bytes.len() - 1] {
+        assert!(parse_entries(&bytes[..cut]).is_err(), "{cut}");
+    }
+    let long = vec![0; 65_536];
+    assert!(entries_bytes([long.as_slice()]).is_err());
+    assert!(entries_bytes(std::iter::repeat_n(&[0u8][..], 257)).is_err());
 }
