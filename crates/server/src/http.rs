@@ -4,11 +4,16 @@ pub mod access;
 pub mod caller;
 pub mod metadata;
 pub mod oauth;
+pub mod openapi;
 pub mod operations;
 pub mod page;
 pub mod v1;
 
-use crate::{app::App, browser, problem::{Kind, Problem}};
+use crate::{
+    app::App,
+    browser,
+    problem::{Kind, Problem},
+};
 use axum::{
     Router,
     http::Method,
@@ -55,19 +60,39 @@ pub fn routes() -> Vec<Route> {
     let post_ = |path, who, summary, handler| Route { method: Method::POST, path, who, summary, handler };
     vec![
         // Discovery.
-        get_("/.well-known/oauth-authorization-server", Anyone, "OAuth metadata (RFC 8414)", get(metadata::authorization_server)),
-        get_("/.well-known/openid-configuration", Anyone, "OpenID Connect discovery", get(metadata::authorization_server)),
+        get_(
+            "/.well-known/oauth-authorization-server",
+            Anyone,
+            "OAuth metadata (RFC 8414)",
+            get(metadata::authorization_server),
+        ),
+        get_(
+            "/.well-known/openid-configuration",
+            Anyone,
+            "OpenID Connect discovery",
+            get(metadata::authorization_server),
+        ),
         get_("/.well-known/authzen-configuration", Anyone, "AuthZEN metadata", get(metadata::authzen)),
         get_("/oauth/jwks", Anyone, "Public keys (RFC 7517)", get(metadata::jwks)),
         // OAuth and OpenID Connect.
         post_("/oauth/par", Client, "Push an authorization request (RFC 9126)", post(oauth::par::handle)),
         post_("/oauth/token", Client, "Trade a code for a token, or get one for oneself", post(oauth::token::handle)),
-        get_("/oauth/userinfo", TokenHolder, "Claims about the person (OpenID Connect Core §5.3)", get(oauth::userinfo::handle)),
+        get_(
+            "/oauth/userinfo",
+            TokenHolder,
+            "Claims about the person (OpenID Connect Core §5.3)",
+            get(oauth::userinfo::handle),
+        ),
         // Decisions and spending.
         post_("/access/v1/evaluation", Api, "May this be done? (AuthZEN 1.0)", post(access::evaluation::handle)),
         post_("/v1/redeem", Api, "Spend an approved transaction, once", post(v1::redeem::handle)),
         post_("/v1/redeem/{redemption_id}", Api, "Report what became of it", post(v1::redeem::report)),
-        get_("/v1/revocations", Api, "What must no longer be accepted (server-sent events)", get(v1::revocations::handle)),
+        get_(
+            "/v1/revocations",
+            Api,
+            "What must no longer be accepted (server-sent events)",
+            get(v1::revocations::handle),
+        ),
         // Shells: the same for everybody.
         get_("/", Anyone, "To one's own account", get(page::home)),
         get_("/sign-in", Anyone, "Page: sign in", get(page::sign_in)),
@@ -95,6 +120,7 @@ pub fn routes() -> Vec<Route> {
         post_("/me/sessions/{id}/end", SignedIn, "End one of one's sessions", post(page::me::end_session)),
         post_("/sign-out", SignedIn, "Sign out", post(page::me::sign_out)),
         // Operations.
+        get_("/openapi.json", Anyone, "This table, for programs", get(openapi::handle)),
         get_("/healthz", Anyone, "The process runs", get(operations::healthz)),
         get_("/readyz", Anyone, "The process can answer", get(operations::readyz)),
     ]

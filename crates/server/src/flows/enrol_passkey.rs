@@ -146,15 +146,15 @@ async fn invitation(app: &App, subject: &Subject, now: Time) -> Result<Option<In
 fn worth(evidence: &Evidence, invitation: Option<&Invitation>, now: Time) -> Worth {
     let shown = evidence.acr(now).unwrap_or(Acr::Aal1).min(Acr::Phr);
     let ceiling = shown.max(invitation.map_or(Acr::Aal1, |invitation| invitation.ceiling.min(Acr::Phr)));
-    let rest = (ceiling < Acr::Phr)
-        .then(|| Rest { acr: Acr::Phr, until: now.plus_seconds(limits::CEILING_REST_SECONDS) });
+    let rest =
+        (ceiling < Acr::Phr).then(|| Rest { acr: Acr::Phr, until: now.plus_seconds(limits::CEILING_REST_SECONDS) });
     Worth { ceiling, rest }
 }
 
 /// What the browser is asked for: discoverable, user-verifying, of an algorithm that we verify ourselves.
 fn ask(app: &App, subject: &Subject, known: &[Credential]) -> Result<(Value, RegistrationState), Problem> {
     let username = subject.usernames.first().cloned().unwrap_or_default();
-    let exclude = known.iter().map(|credential| decode(&credential.id).map(Into::into)).collect::<Result<_, _>>()?;
+    let exclude = known.iter().map(|credential| decode(&credential.id)).collect::<Result<_, _>>()?;
     let library = library(app)?;
     let builder = library
         .new_challenge_register_builder(subject.id.as_bytes(), &username, &subject.name)
@@ -221,7 +221,8 @@ pub async fn finish<T>(
         secret: None,
         version: 0,
     };
-    let registered = challenge.register(ceremony, enrolled.id, now).map_err(|_| Problem::new(Kind::ENROLMENT_REFUSED))?;
+    let registered =
+        challenge.register(ceremony, enrolled.id, now).map_err(|_| Problem::new(Kind::ENROLMENT_REFUSED))?;
     let mut tx = Tx::new(now);
     tx.require_session(&browser.session);
     tx.change_challenge(&open_challenge::record(&registered, record.version)?);
@@ -275,8 +276,7 @@ fn judge(
     let theirs: RegisterPublicKeyCredential = serde_json::from_value(response).map_err(|error| refused(&error))?;
     library(app)?.register_credential(&theirs, &pending.state, None).map_err(|error| refused(&error))?;
     let object = parse_attestation_object(&ours.attestation_object).map_err(|error| refused(&error))?;
-    let credential =
-        object.credential(&app.config.rp_id(), true, ours.transports).map_err(|error| refused(&error))?;
+    let credential = object.credential(&app.config.rp_id(), true, ours.transports).map_err(|error| refused(&error))?;
     Ok((ceremony, credential))
 }
 

@@ -3,6 +3,7 @@
 use super::{
     attempt,
     authorize::actor,
+    complete_sign_in,
     decide::Record,
     grant_code::{Grounds, grant_code},
     open_challenge, sign_in,
@@ -332,7 +333,8 @@ async fn confirm<T>(
     match &phishing_resistant {
         Some(proof) if signed_in.binding == Binding::NewKey => {
             let binding =
-                sign_in::binding(app, browser, &mut tx, signed_in.subject, signed_in.login, Some(proof)).await?;
+                complete_sign_in::binding(app, browser, &mut tx, signed_in.subject, signed_in.login, Some(proof))
+                    .await?;
             let state = SessionState::SignedIn(SignedIn { binding, ..signed_in.clone() });
             tx.change_session(&Session { state, ..browser.session.clone() });
         }
@@ -481,10 +483,7 @@ pub async fn announced<T>(app: &App, browser: &Browser<T>, id: DecisionId) -> Re
         reason: reason(&record, lang),
         policy_version: record.answer.grounds.policy_version.to_string(),
         decision_id: id,
-        window: Window {
-            now: browser.visit.now,
-            expires_at: found.record.at.plus_seconds(limits::DECISION_SECONDS),
-        },
+        window: Window { now: browser.visit.now, expires_at: found.record.at.plus_seconds(limits::DECISION_SECONDS) },
         receipt: None,
         back: None,
         client,

@@ -30,7 +30,8 @@ struct Reader {
     app: Arc<App>,
     position: i64,
     ready: VecDeque<FeedEntry>,
-    beat: tokio::time::Instant,
+    beat: tokio::time::Interval,
+    due: bool,
 }
 
 /// Everything after the cursor, and then whatever comes.
@@ -40,7 +41,7 @@ pub async fn handle(State(app): State<Arc<App>>, _caller: ApiCaller, headers: He
         Some(position) => position,
         None => app.store.feed_since(app.now().plus_seconds(-RELEVANT_SECONDS)).await?,
     };
-    let reader = Reader { app, position, ready: VecDeque::new(), beat: tokio::time::Instant::now() };
+    let reader = Reader { app, position, ready: VecDeque::new(), beat: tokio::time::interval(HEARTBEAT), due: true };
     let events = stream::unfold(reader, |mut reader| async move {
         let event = reader.next().await?;
         Some((Ok::<_, Infallible>(event), reader))
@@ -57,7 +58,9 @@ impl Reader {
                 self.position = entry.position;
                 if matches!(entry.kind.as_str(), "login" | "token" | "key") {
                     let data = json!({"kind": entry.kind, "id": entry.value});
-                    return Some(Event::default().id(entry.position.to_string()).event("revoked").data(data.to_string()));
+                    return Some(
+                        Event::default().id(entry.position.to_string()).event("revoked").data(data.to_string()),
+                    );
                 }
                 continue;
             }
@@ -66,12 +69,15 @@ impl Reader {
             if !self.ready.is_empty() {
                 continue;
             }
-            if tokio::time::Instant::now() >= self.beat {
-                self.beat = tokio::time::Instant::now() + HEARTBEAT;
+            if std::mem::take(&mut self.due) {
                 return Some(Event::default().event("heartbeat").data("{}"));
             }
-            let wake = self.beat.min(tokio::time::Instant::now() + POLL);
-            let _ = tokio::time::timeout_at(wake, signal.changed()).await;
+            tokio::select! {
+                _ = self.beat.tick() => self.due = true,
+                // Woken, or the sender is gone with the store: either way the next read tells.
+                _ = signal.changed() => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
         }
     }
 }
