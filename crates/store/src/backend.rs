@@ -23,12 +23,12 @@ macro_rules! on_engine {
     ($enum:ident, $it:expr, $db:ident, $inner:pat => $body:expr) => {
         match $it {
             $enum::Sqlite($inner) => {
-                #[allow(dead_code)]
+                #[allow(dead_code, reason = "not every body names the type")]
                 type $db = Sqlite;
                 $body
             }
             $enum::Postgres($inner) => {
-                #[allow(dead_code)]
+                #[allow(dead_code, reason = "not every body names the type")]
                 type $db = Postgres;
                 $body
             }
