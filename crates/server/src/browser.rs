@@ -41,6 +41,8 @@ pub const NONCE: HeaderName = HeaderName::from_static("counterfoil-nonce");
 pub const SESSION: HeaderName = HeaderName::from_static("counterfoil-session");
 /// Random bytes of a cookie: 256 bit, where SP 800-63B-4 §5.1 wants 64.
 const SECRET_BYTES: usize = 32;
+/// How exactly it is known when a session was last used.
+const SEEN_SECONDS: i64 = 60;
 /// What is kept of `User-Agent`.
 const USER_AGENT_BYTES: usize = 256;
 
@@ -96,6 +98,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Browser<T> {
         let proof =
             proof.verify(session.id, &key, arrived.signed(), &app.keys.session_nonces).map_err(|e| refused(&e))?;
         spend_nonce(app, &proof, arrived.visit.now).await?;
+        let session = touched(app, session, arrived.visit.now).await?;
         let body = extract::from_slice(&arrived.body)?;
         Ok(Self { session, visit: arrived.visit, body })
     }
@@ -182,6 +185,24 @@ async fn spend_nonce(app: &App, proof: &VerifiedSessionProof, now: Time) -> Resu
         Err(error) if error.spent().is_some() => Err(Problem::new(Kind::USE_NONCE)),
         Err(error) => Err(Problem::from(error)),
     }
+}
+
+/// Notes that a session is in use, once a minute at most, and gives it as it is then.
+async fn touched(app: &App, session: Session, now: Time) -> Result<Session, Problem> {
+    if now.seconds_since(session.seen_at) < SEEN_SECONDS {
+        return Ok(session);
+    }
+    let mut unit = Upkeep::new(now);
+    unit.touch_session(&session);
+    match unit.commit(&app.store).await {
+        // Refused: another request of this session was faster, and may have changed more than the time.
+        Ok(()) | Err(counterfoil_store::CommitError::Refused(_)) => {}
+        Err(error) => return Err(Problem::from(error)),
+    }
+    let again = app.store.session(session.id).await?;
+    again
+        .filter(|again| again.is_live(now, limits::SESSION_IDLE_SECONDS) && again.secret_hash == session.secret_hash)
+        .ok_or_else(|| Problem::new(Kind::SESSION_ENDED))
 }
 
 /// A new cookie: the secret that goes out and the hash that is kept.

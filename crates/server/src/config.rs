@@ -124,7 +124,12 @@ impl Config {
 
     /// The database, as the store wants it.
     pub fn database_url(&self) -> String {
-        self.database_url.clone().unwrap_or_else(|| format!("sqlite:{}", self.data.join("counterfoil.db").display()))
+        self.database_url.clone().unwrap_or_else(|| Self::sqlite_url(&self.data))
+    }
+
+    /// The SQLite file of a data directory.
+    pub fn sqlite_url(data: &Path) -> String {
+        format!("sqlite:{}", data.join("counterfoil.db").display())
     }
 
     /// The WebAuthn relying party id: the issuer's host.

@@ -50,13 +50,7 @@ pub fn master(file: &Path, random: Random) -> Result<MasterKey, KeyError> {
     let name = file.display().to_string();
     let wrong = |source| KeyError::File { file: name.clone(), source };
     match std::fs::metadata(file) {
-        Ok(metadata) => {
-            use std::os::unix::fs::PermissionsExt as _;
-            if metadata.permissions().mode() & 0o077 != 0 {
-                return Err(KeyError::Exposed(name));
-            }
-            decode(&Zeroizing::new(std::fs::read_to_string(file).map_err(wrong)?), &name)
-        }
+        Ok(_) => read_master(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let bytes = Zeroizing::new(random.bytes::<KEY_BYTES>());
             let text = Zeroizing::new(STANDARD.encode(*bytes));
@@ -65,6 +59,17 @@ pub fn master(file: &Path, random: Random) -> Result<MasterKey, KeyError> {
         }
         Err(error) => Err(wrong(error)),
     }
+}
+
+/// The master key of a file that is there.
+pub fn read_master(file: &Path) -> Result<MasterKey, KeyError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let name = file.display().to_string();
+    let wrong = |source| KeyError::File { file: name.clone(), source };
+    if std::fs::metadata(file).map_err(wrong)?.permissions().mode() & 0o077 != 0 {
+        return Err(KeyError::Exposed(name));
+    }
+    decode(&Zeroizing::new(std::fs::read_to_string(file).map_err(wrong)?), &name)
 }
 
 fn decode(text: &str, name: &str) -> Result<MasterKey, KeyError> {

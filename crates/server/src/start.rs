@@ -15,7 +15,10 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _},
 };
 use counterfoil_core::{
-    audit::event::{Actor, Event, EventKind},
+    audit::{
+        checkpoint::Signer as _,
+        event::{Actor, Event, EventKind},
+    },
     digest::Digest,
     enrolled::Secret,
     id::EventId,
@@ -30,6 +33,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 /// The file of the master key in the data directory.
 pub const MASTER_KEY_FILE: &str = "master.key";
+/// The log's public key, for whoever verifies it without us.
+pub const LOG_KEY_FILE: &str = "log.vkey";
 /// The high-water file: better on another volume, and never restored with the database.
 const HIGH_WATER_FILE: &str = "high-water.json";
 
@@ -63,7 +68,13 @@ pub async fn start(config: Config, pack: &BTreeMap<String, Vec<u8>>, demo: bool)
     let pages = page::Pages::render(&config.issuer, &host).map_err(Failure::new)?;
     let app = Arc::new(App::new(config, issuer, clock, random, store, keys, pack, directory, pages, demo));
     tokio::spawn(follow(Arc::clone(&app)));
-    tokio::spawn(sequence(Arc::clone(&app)));
+    // The log is named after the issuer, without the scheme (C2SP tlog-checkpoint wants a schema-less URL).
+    let name = app.issuer.as_str().split("://").last().unwrap_or_default();
+    let signer = app.keys.log_signer(name).map_err(Failure::new)?;
+    let file = app.config.data.join(LOG_KEY_FILE);
+    std::fs::write(&file, format!("{}\n", signer.log_key()))
+        .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+    tokio::spawn(Sequencer::new(app.store.clone()).run(signer));
     Ok(app)
 }
 
@@ -215,15 +226,5 @@ pub async fn reload(app: &App) {
     match Directory::new(snapshot) {
         Ok(directory) => app.directory.store(Arc::new(directory)),
         Err(error) => tracing::error!(%error, "what is registered could not be read; the old stays in force"),
-    }
-}
-
-/// Turns events into leaves and signs checkpoints.
-async fn sequence(app: Arc<App>) {
-    // The log is named after the issuer, without the scheme (C2SP tlog-checkpoint wants a schema-less URL).
-    let name = app.issuer.as_str().split("://").last().unwrap_or_default();
-    match app.keys.log_signer(name) {
-        Ok(signer) => Sequencer::new(app.store.clone()).run(signer).await,
-        Err(error) => tracing::error!(%error, "the log cannot be signed"),
     }
 }

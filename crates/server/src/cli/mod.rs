@@ -1,5 +1,6 @@
 //! The command line (CONTRACT §1). Exit codes: 0 done, 1 refused or failed check, 2 usage.
 
+mod audit;
 mod demo;
 mod policy;
 mod serve;
@@ -35,6 +36,8 @@ enum Command {
     Serve(serve::Args),
     /// Says whether `serve` would start with this configuration.
     CheckConfig(serve::Args),
+    /// Verifies and reads the log, offline.
+    Audit(audit::Args),
     /// Checks, tests and explains a policy pack.
     Policy(policy::Args),
 }
@@ -68,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::run(args, cli.format),
         Command::Serve(args) => serve::run(args),
         Command::CheckConfig(args) => serve::check(args, cli.format),
+        Command::Audit(args) => audit::run(args, cli.format),
         Command::Policy(args) => policy::run(args, cli.format),
     };
     match done {

@@ -27,7 +27,7 @@ use counterfoil_core::{
     id::{ChallengeId, SubjectId},
     limits,
     proof::Proof,
-    session::{Begun, Session, SessionState},
+    session::{Begun, Session, SessionState, SignedIn},
     statement::Purpose,
     subject::Subject,
     time::Time,
@@ -303,7 +303,7 @@ async fn after_password<T>(
     let void = voided(app, browser, &mut tx, &under_way)?;
     tx.also(void);
     let return_to = under_way.challenge.opening().return_to.clone();
-    let begun = SessionState::Anonymous { begun: Some(Begun { subject: subject.id, evidence }) };
+    let begun = with_password(&browser.session.state, subject.id, evidence)?;
     tx.change_session(&Session { state: begun.clone(), ..browser.session.clone() });
     let next = opening(browser, Some(subject.id), under_way.request.as_ref(), return_to, asked);
     let (id, event) = open_challenge(app, &mut tx, next, None)?;
@@ -319,6 +319,19 @@ fn voided<T>(app: &App, browser: &Browser<T>, tx: &mut Tx, under_way: &UnderWay)
     tx.change_challenge(&open_challenge::record(&void, under_way.record.version)?);
     let kind = EventKind::ChallengeVoid { challenge: void.id(), reason: VoidReason::Changed };
     Ok(app.event(now, actor(browser), kind))
+}
+
+/// A session that has shown a password: nobody's yet, or already this person's and asked again. It never changes hands.
+fn with_password(state: &SessionState, subject: SubjectId, shown: Evidence) -> Result<SessionState, Problem> {
+    match state {
+        SessionState::SignedIn(signed_in) if signed_in.subject == subject => {
+            let mut evidence = signed_in.evidence.clone();
+            evidence.proofs.extend(shown.proofs);
+            Ok(SessionState::SignedIn(SignedIn { evidence, ..signed_in.clone() }))
+        }
+        SessionState::SignedIn(_) => Err(Problem::new(Kind::NOT_ACCEPTED)),
+        _ => Ok(SessionState::Anonymous { begun: Some(Begun { subject, evidence: shown }) }),
+    }
 }
 
 /// The application asked for more than this person can show: it is told, and not given less.
@@ -342,10 +355,12 @@ async fn unmet<T>(app: &App, browser: &Browser<T>, under_way: UnderWay) -> Resul
 pub async fn by_code<T>(app: &App, browser: &Browser<T>, id: ChallengeId, code: &str) -> Result<Reply, Problem> {
     let under_way = under_way(app, browser, id).await?;
     let now = browser.visit.now;
-    let SessionState::Anonymous { begun: Some(begun) } = &browser.session.state else {
-        return Err(Problem::new(Kind::EXPIRED));
+    let (whose, shown) = match &browser.session.state {
+        SessionState::Anonymous { begun: Some(begun) } => (begun.subject, &begun.evidence),
+        SessionState::SignedIn(signed_in) => (signed_in.subject, &signed_in.evidence),
+        _ => return Err(Problem::new(Kind::EXPIRED)),
     };
-    let (subject, app_code) = owner(app, begun.subject, Method::AppCode).await?;
+    let (subject, app_code) = owner(app, whose, Method::AppCode).await?;
     attempt::count(app, browser, &app_code).await?;
     let Ok(proof) = attempt::code(&app_code, code, now)? else {
         attempt::refused(app, browser, Some(subject.id), Some(&app_code), Method::AppCode, "wrong").await?;
@@ -357,7 +372,7 @@ pub async fn by_code<T>(app: &App, browser: &Browser<T>, id: ChallengeId, code: 
     tx.spend(SpendKey::totp_step(app_code.id, step), remember);
     tx.change_authenticator(&app_code.clone().used(now));
     tx.also(attempt::accepted(app, browser, &proof, Some(id)));
-    let mut evidence = begun.evidence.clone();
+    let mut evidence = shown.clone();
     evidence.proofs.push(proof.fact().clone());
     let challenge = prove(&under_way, proof, now)?;
     let password = app.store.authenticators(subject.id).await?;

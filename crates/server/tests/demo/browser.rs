@@ -1,0 +1,122 @@
+//! A browser as far as the pages' scripts are one: a key, a cookie, and a fresh proof with each request.
+
+use crate::harness::{Demo, Reply};
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
+};
+use counterfoil_core::{authenticator::totp::TotpSecret, digest::Digest, time::Time};
+use counterfoil_oauth::{
+    jose::{Es256Signer, sign, sign_with_embedded_key},
+    session_proof::TYP,
+};
+use serde_json::{Value, json};
+
+/// A browser.
+pub struct Browser<'a> {
+    demo: &'a Demo,
+    key: Es256Signer,
+    /// The session's handle.
+    pub sid: Option<String>,
+    /// Name and value of the session's cookie.
+    pub cookie: Option<String>,
+    nonce: Option<String>,
+}
+
+impl<'a> Browser<'a> {
+    /// A new browser with a session.
+    pub fn new(demo: &'a Demo) -> Self {
+        let pair = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+        let key = Es256Signer::from_pkcs8(pair.as_ref(), None, SystemRandom::new()).unwrap();
+        let mut browser = Self { demo, key, sid: None, cookie: None, nonce: None };
+        let begun = browser.post("/session", &json!({}));
+        assert_eq!(begun.status, 200, "{begun:?}");
+        browser
+    }
+
+    /// The proof for one request, with the nonce that is at hand.
+    pub fn proof(&self, path: &str, body: &str) -> String {
+        let mut claims = json!({
+            "htm": "POST",
+            "htu": format!("{}{path}", self.demo.issuer()),
+            "bh": Digest::of(body.as_bytes()),
+        });
+        if let Some(nonce) = &self.nonce {
+            claims["nonce"] = json!(nonce);
+        }
+        match &self.sid {
+            None => sign_with_embedded_key(&self.key, TYP, &claims).unwrap(),
+            Some(sid) => {
+                claims["sid"] = json!(sid);
+                sign(&self.key, TYP, &claims).unwrap()
+            }
+        }
+    }
+
+    /// One request as it is, with this proof.
+    pub fn send(&mut self, path: &str, body: &str, proof: &str) -> Reply {
+        let mut headers = vec![("content-type", "application/json"), ("counterfoil-proof", proof)];
+        let cookie = self.cookie.clone();
+        if let Some(cookie) = &cookie {
+            headers.push(("cookie", cookie));
+        }
+        let reply = self.demo.call("POST", path, &headers, body);
+        self.nonce = reply.headers.get("counterfoil-nonce").cloned();
+        if let Some(sid) = reply.headers.get("counterfoil-session") {
+            self.sid = Some(sid.clone());
+        }
+        if let Some(cookie) = reply.headers.get("set-cookie") {
+            self.cookie = cookie.split(';').next().map(str::to_owned);
+        }
+        reply
+    }
+
+    /// What a page's script does: asks again once, with the nonce of the refusal.
+    pub fn post(&mut self, path: &str, body: &Value) -> Reply {
+        let body = body.to_string();
+        for _ in 0..2 {
+            let proof = self.proof(path, &body);
+            let reply = self.send(path, &body, &proof);
+            if !(reply.status == 401 && reply.body.contains("use-nonce")) {
+                return reply;
+            }
+        }
+        panic!("{path}: no nonce is good enough")
+    }
+
+    /// Signs a person in with password and code. The last reply.
+    pub fn sign_in(&mut self, user: &Value) -> Reply {
+        let begun = self.post("/sign-in", &json!({"to": "/me"})).json();
+        let password =
+            json!({"challenge": begun["challenge"], "username": user["username"], "password": user["password"]});
+        let asked = self.post("/sign-in/password", &password).json();
+        assert_eq!(asked["step"], "code", "{asked}");
+        self.post("/sign-in/code", &json!({"challenge": asked["challenge"], "code": code(user)}))
+    }
+}
+
+/// The code that the person's app shows now.
+pub fn code(user: &Value) -> String {
+    let secret = TotpSecret::new(&base32(user["totp_secret"].as_str().unwrap())).unwrap();
+    #[allow(clippy::disallowed_methods, reason = "a code app has a clock of its own")]
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    secret.code(Time::from_seconds(i64::try_from(now).unwrap()))
+}
+
+fn base32(text: &str) -> Vec<u8> {
+    let (mut bits, mut held, mut bytes) = (0_u32, 0, Vec::new());
+    for c in text.bytes() {
+        let value = match c {
+            b'A'..=b'Z' => c - b'A',
+            b'2'..=b'7' => c - b'2' + 26,
+            _ => panic!("not base32: {text}"),
+        };
+        bits = (bits << 5) | u32::from(value);
+        held += 5;
+        if held >= 8 {
+            held -= 8;
+            bytes.push(u8::try_from((bits >> held) & 0xff).unwrap());
+        }
+    }
+    bytes
+}

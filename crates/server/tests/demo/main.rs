@@ -1,0 +1,11 @@
+//! The demo as others meet it: the real binary, a real database, and HTTP from outside.
+
+// A test that cannot go on should stop.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod audit;
+mod browser;
+mod evaluation;
+mod harness;
+mod routes;
+mod sign_in;
