@@ -12,7 +12,7 @@ const count = new Intl.NumberFormat(lang);
 const tones = { step_up: "amber", deny: "red", permit: "", forbid: "red", high: "amber", critical: "red" };
 const tag = (name, text) => h("span", { class: `tag ${tones[name] ?? "plain"}` }, text);
 const outcome = (name) => tag(name, named(`outcome.${name}`, name));
-const tier = (name) => tag(name, named(`tier.${name}`, name));
+const tier = (name) => name && tag(name, named(`tier.${name}`, name));
 
 run(async () => {
   const view = await post(location.pathname === "/admin" ? "/admin/overview" : location.pathname, Object.fromEntries(address));
@@ -118,7 +118,7 @@ function story(view) {
   const { sections, policies: all, requirement } = view;
   const spoke = all.filter((policy) => policy.spoke);
   const silent = all.filter((policy) => !policy.spoke);
-  const said = (policy) => h("li", {}, h("div", {}, tag(policy.effect, t(`admin.effect.${policy.effect}`)), " ", h("span", { class: "mono" }, policy.id), policy.note && h("p", { class: "small" }, policy.note),
+  const said = (policy) => h("li", {}, h("div", {}, policy.effect && tag(policy.effect, t(`admin.effect.${policy.effect}`)), " ", h("span", { class: "mono" }, policy.id), policy.note && h("p", { class: "small" }, policy.note),
     policy.text && h("details", {}, h("summary", {}, "Cedar"), h("pre", {}, policy.text))));
   const chapter = (title, kind, ...content) => h("li", { class: kind }, h("h2", {}, title), content);
   return [

@@ -19,7 +19,7 @@ run(async () => {
 function ask(view) {
   const error = h("p", { class: "error", id: "name-error", role: "alert" });
   const status = h("p", { class: "status", role: "status" });
-  const name = h("input", { id: "name", maxlength: 64, autocomplete: "off", "aria-describedby": "name-error", value: t("enrol.name.default", { date: onDay(view.now) }) });
+  const name = h("input", { id: "name", maxlength: 40, autocomplete: "off", "aria-describedby": "name-error", value: t("enrol.name.default", { date: onDay(view.now) }) });
   const button = h("button", { class: "primary" }, t("enrol.submit"));
   const form = h("form", { class: "stack", novalidate: true, onsubmit: async (event) => {
     event.preventDefault();
@@ -32,7 +32,8 @@ function ask(view) {
       stop();
       done(inviting ? await post("/init/passkey", { secret, ...answer }) : await post("/me/passkey", answer));
     } catch (problem) {
-      const text = problem instanceof Problem && !problem.body.next && beside(problem);
+      const named = problem.body?.pointer === "/name" && t("error.name");
+      const text = problem instanceof Problem && !problem.body.next && (named || beside(problem));
       if (!text) return settle(problem);
       error.textContent = text;
       button.disabled = false;

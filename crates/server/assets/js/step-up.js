@@ -79,6 +79,7 @@ function line(row, { rows }) {
       // The reader's direction must not reorder a name from elsewhere.
       h("bdi", { class: `value ${row.kind}` }, row.kind === "iban" ? grouped(row.value) : row.value),
       row.given_by && h("span", { class: "given" }, t("step_up.given_by", { client: row.given_by })),
+      row.mixed_scripts && h("span", { class: "changed" }, t("step_up.mixed_scripts")),
       change && h("span", { class: "changed" }, change)));
 }
 

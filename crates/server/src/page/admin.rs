@@ -148,8 +148,8 @@ pub struct Overview {
 /// Whom a decision is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SubjectName {
-    /// `sub`.
-    pub id: SubjectId,
+    /// `sub`, or whatever the API sent in its place.
+    pub id: String,
     /// What is typed at sign-in, if the subject is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
@@ -164,8 +164,9 @@ pub struct DecisionRow {
     pub at: Time,
     /// The answer.
     pub outcome: Outcome,
-    /// What it was worth.
-    pub tier: Tier,
+    /// What it was worth; unknown actions are worth nothing that we know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
     /// The action's name.
     pub action: String,
     /// On what.
@@ -236,8 +237,9 @@ pub enum Effect {
 pub struct PolicyLine {
     /// Its name in the pack.
     pub id: String,
-    /// What it does.
-    pub effect: Effect,
+    /// What it does, where its text is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
     /// Whether it determined the answer.
     pub spoke: bool,
     /// Cedar.
@@ -279,8 +281,9 @@ pub struct DecisionStory {
     pub at: Time,
     /// The answer.
     pub outcome: Outcome,
-    /// What it was worth.
-    pub tier: Tier,
+    /// What it was worth; unknown actions are worth nothing that we know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
     /// What it was made from.
     pub sections: Sections,
     /// The slice, those that spoke first.

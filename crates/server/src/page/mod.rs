@@ -8,10 +8,12 @@ pub mod admin;
 pub mod asset;
 pub mod chart;
 pub mod enrol;
+pub mod event;
 pub mod me;
 pub mod shell;
 pub mod sign_in;
 pub mod step_up;
+pub mod story;
 pub mod text;
 
 pub use shell::{Pages, Shell};

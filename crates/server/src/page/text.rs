@@ -74,7 +74,7 @@ impl Part {
     pub fn says(self, key: &str) -> bool {
         let family = key.split('.').next().unwrap_or_default();
         match self {
-            Self::People => !["admin", "nav", "noscript"].contains(&family),
+            Self::People => !["acr", "actor", "admin", "event", "nav", "noscript", "story"].contains(&family),
             Self::Administration => {
                 ["admin", "binding", "col", "nav", "outcome", "refusal", "tier"].contains(&family)
                     || ["back_to", "step_up.policy", "try_again"].contains(&key)
@@ -111,6 +111,12 @@ impl Texts {
     /// The text of that key, or the key: a page with a strange word is better than none.
     pub fn say<'a>(&'a self, key: &'a str) -> &'a str {
         self.by_key.get(key).map_or(key, String::as_str)
+    }
+
+    /// The text of that key with `{name}` replaced by each value.
+    pub fn fill(&self, key: &str, values: &[(&str, &str)]) -> String {
+        let text = self.say(key).to_owned();
+        values.iter().fold(text, |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
     }
 
     /// What that part may say, as JSON.
