@@ -75,7 +75,7 @@ pub enum ChallengeState {
         proof: ProofFact,
         /// The WebAuthn assertion, for the evidence bundle.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        assertion: Option<Assertion>,
+        assertion: Option<Box<Assertion>>,
     },
     /// A new passkey answered it, at an enrolment.
     Registered {
@@ -239,7 +239,7 @@ impl Challenge {
         }
         // DESIGN §4: a transaction's proof counts for its transaction, never for the session.
         fact.txn_digest = statement.txn_digest;
-        let (by, assertion) = (proof.subject(), proof.assertion().cloned());
+        let (by, assertion) = (proof.subject(), proof.assertion().cloned().map(Box::new));
         Ok(Self { state: ChallengeState::Proven { at: now, by, proof: fact, assertion }, ..self })
     }
 

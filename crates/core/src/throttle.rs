@@ -1,55 +1,27 @@
-//! How often an authenticator may be tried (SP 800-63B-4 §3.2.2), by arithmetic on the failures that are on record.
-//!
-//! The attempt is committed before the answer is compared, so that a crash or a second node gives no free try. A
-//! success begins a new series.
+//! How many guesses an authenticator takes: each is written down before it is compared, so that guesses that come at
+//! once are all counted (SP 800-63B-4 §3.2.2).
 
-use crate::{limits, time::Time};
+use crate::limits::CONSECUTIVE_FAILURES;
 
-/// Failures that cost nothing: fingers slip.
-const FREE_FAILURES: u32 = 3;
-/// The wait after the first failure that costs something; it doubles with each further one.
-const FIRST_WAIT_SECONDS: i64 = 2;
-/// The longest wait between two attempts.
-const LONGEST_WAIT_SECONDS: i64 = 300;
-
-/// What an authenticator's record says about one more attempt.
+/// What may be done with a guess that has just been written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It may be tried.
-    Try,
-    /// Not before then. Nothing is compared, and nothing is counted.
-    Wait {
-        /// From when on it may be tried.
-        until: Time,
+pub enum Guess {
+    /// Compare it. If it is wrong, `left` more may follow; at 0 the authenticator is to be disabled.
+    Compare {
+        /// Guesses that are left after this one.
+        left: u32,
     },
-    /// It is disabled, and must be bound again.
-    Disabled,
+    /// Do not even compare it: the series is used up, and the authenticator is to be disabled if it is not yet.
+    UsedUp,
 }
 
-/// Judges an attempt at `now`, after `failures` consecutive ones of which the last was at `last`.
-pub fn judge(failures: u32, last: Option<Time>, now: Time) -> Verdict {
-    if failures >= limits::CONSECUTIVE_FAILURES {
-        return Verdict::Disabled;
+/// Judges a guess by the number of guesses in the authenticator's series, itself included. A success begins a new series.
+pub fn judge(guesses_in_series: i64) -> Guess {
+    match u32::try_from(guesses_in_series) {
+        Ok(number @ 1..=CONSECUTIVE_FAILURES) => Guess::Compare { left: CONSECUTIVE_FAILURES - number },
+        // A guess that was not counted is none.
+        _ => Guess::UsedUp,
     }
-    let Some(last) = last else { return Verdict::Try };
-    let until = last.plus_seconds(wait_seconds(failures));
-    if now < until { Verdict::Wait { until } } else { Verdict::Try }
-}
-
-/// Whether the failure that makes it `failures` disables the authenticator.
-pub const fn disables(failures: u32) -> bool {
-    failures >= limits::CONSECUTIVE_FAILURES
-}
-
-/// How long after the last of `failures` the next attempt waits.
-pub const fn wait_seconds(failures: u32) -> i64 {
-    if failures < FREE_FAILURES {
-        return 0;
-    }
-    let doublings = failures - FREE_FAILURES;
-    // Beyond 2^8 the longest wait holds anyway; shifting further could overflow.
-    let wait = FIRST_WAIT_SECONDS << if doublings < 8 { doublings } else { 8 };
-    if wait < LONGEST_WAIT_SECONDS { wait } else { LONGEST_WAIT_SECONDS }
 }
 
 #[cfg(test)]
@@ -57,21 +29,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_and_end_in_a_disabled_authenticator() {
-        let waits: Vec<_> = (0..limits::CONSECUTIVE_FAILURES).map(wait_seconds).collect();
-        assert_eq!(waits, [0, 0, 0, 2, 4, 8, 16, 32, 64, 128]);
-        assert_eq!(wait_seconds(u32::MAX), LONGEST_WAIT_SECONDS);
-        let now = Time::from_seconds(1_800_000_000);
-        assert_eq!(judge(limits::CONSECUTIVE_FAILURES, None, now), Verdict::Disabled);
-        assert!(disables(limits::CONSECUTIVE_FAILURES) && !disables(limits::CONSECUTIVE_FAILURES - 1));
-    }
-
-    #[test]
-    fn an_attempt_waits_from_the_last_failure_on() {
-        let last = Time::from_seconds(1_800_000_000);
-        assert_eq!(judge(0, None, last), Verdict::Try);
-        assert_eq!(judge(2, Some(last), last), Verdict::Try);
-        assert_eq!(judge(5, Some(last), last), Verdict::Wait { until: last.plus_seconds(8) });
-        assert_eq!(judge(5, Some(last), last.plus_seconds(8)), Verdict::Try);
+    fn no_more_guesses_are_compared_than_the_limit() {
+        let last = i64::from(CONSECUTIVE_FAILURES);
+        for (guesses, want) in [
+            (1, Guess::Compare { left: CONSECUTIVE_FAILURES - 1 }),
+            (last, Guess::Compare { left: 0 }),
+            (last + 1, Guess::UsedUp),
+            (i64::MAX, Guess::UsedUp),
+            (0, Guess::UsedUp),
+            (-1, Guess::UsedUp),
+        ] {
+            assert_eq!(judge(guesses), want, "{guesses}");
+        }
     }
 }

@@ -1,3 +1,25 @@
-//! Placeholder.
+//! Counterfoil: HTTP, pages, gateway, command line and keys. The edges of everything; what is decided, is decided in
+//! `counterfoil-core`.
+
+mod app;
+mod browser;
+mod cli;
+mod clock;
+mod config;
+mod directory;
+mod extract;
+mod facts;
+mod flows;
+mod http;
+mod keys;
+mod listen;
 mod page;
-fn main() {}
+mod problem;
+mod random;
+mod registry;
+mod start;
+mod telemetry;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

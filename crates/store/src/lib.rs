@@ -17,6 +17,7 @@ mod lineage;
 mod log;
 mod message;
 mod noun;
+mod recent;
 mod registry;
 mod schema;
 mod sequencer;

@@ -138,6 +138,7 @@ impl Tx {
                 self.require_uncontained(binder);
             }
         }
+        self.begun = Some(login.id);
         self.about("login", login.id).about("subject", login.subject).insert(login)
     }
 
@@ -160,6 +161,9 @@ impl Tx {
 
     /// Demands that this login is neither ended nor contained.
     pub fn require_login(&mut self, login: LoginId) -> &mut Self {
+        if self.begun == Some(login) {
+            return self;
+        }
         self.demand(&table::LOGINS, &["id", "state"], vec![Value::id(login), Value::text("open")])
     }
 

@@ -14,7 +14,7 @@ use crate::{
 };
 use counterfoil_core::{
     audit::event::{Event, LeafHash},
-    id::AuthenticatorId,
+    id::{AuthenticatorId, LoginId},
     time::Time,
 };
 use std::{fmt, fmt::Display, sync::Arc};
@@ -71,6 +71,8 @@ pub struct Tx {
     feed: Vec<Fed>,
     about: Vec<Arc<str>>,
     also: Vec<Event>,
+    /// The login that this unit begins: what depends on it need not ask the database, which does not know it yet.
+    pub(crate) begun: Option<LoginId>,
     broken: Option<String>,
 }
 
@@ -91,6 +93,7 @@ impl Tx {
             feed: Vec::new(),
             about: Vec::new(),
             also: Vec::new(),
+            begun: None,
             broken: None,
         }
     }

@@ -4,6 +4,8 @@
 //! person or an application is personal and belongs in [`crate::audit::event::Personal`]. A member is never renamed or
 //! given another meaning, because old leaves must stay readable; new kinds are added at the end.
 
+pub use crate::decision::Outcome;
+
 use crate::{
     assurance::{Acr, Binding, Method, Tier},
     digest::Digest,
@@ -15,18 +17,6 @@ use crate::{
     time::Time,
 };
 use serde::{Deserialize, Serialize};
-
-/// What a decision said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// It may be done.
-    Permit,
-    /// It may be done once more has been proven.
-    StepUp,
-    /// It may not be done.
-    Deny,
-}
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -625,6 +615,24 @@ pub enum EventKind {
         /// The two who agreed.
         by: Vec<SubjectId>,
     },
+    /// A pushed request was used up without being granted.
+    #[serde(rename = "request.refused")]
+    RequestRefused {
+        /// SHA-256 of its `request_uri`.
+        request: Digest,
+        /// The client.
+        client_id: String,
+        /// The error code that went back to it.
+        error: String,
+    },
+    /// A code was presented wrongly by its own client, and is used up.
+    #[serde(rename = "code.refused")]
+    CodeRefused {
+        /// SHA-256 of the code.
+        code: Digest,
+        /// By which client.
+        client_id: String,
+    },
 }
 
 /// The run before the one that begins.
@@ -688,6 +696,8 @@ impl EventKind {
             Self::InvitationChanged { .. } => "invitation.changed",
             Self::NoticeSent { .. } => "notice.sent",
             Self::PersonalErased { .. } => "personal.erased",
+            Self::RequestRefused { .. } => "request.refused",
+            Self::CodeRefused { .. } => "code.refused",
         }
     }
 }

@@ -252,7 +252,9 @@ impl Meaning {
             | EventKind::ApiKeyChanged { .. }
             | EventKind::InvitationChanged { .. }
             | EventKind::NoticeSent { .. }
-            | EventKind::PersonalErased { .. } => {}
+            | EventKind::PersonalErased { .. }
+            | EventKind::RequestRefused { .. }
+            | EventKind::CodeRefused { .. } => {}
         }
     }
 

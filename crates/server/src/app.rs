@@ -1,0 +1,110 @@
+//! All the state that handlers get: one value, no globals.
+
+use crate::{clock::Clock, config::Config, directory::Directory, facts::Facts, keys::Keys, page, problem::Problem, random::Random};
+use arc_swap::ArcSwap;
+use counterfoil_core::{
+    audit::event::{Actor, Event, EventKind, Personal},
+    id::EventId,
+    policy::Pack,
+    time::Time,
+};
+use counterfoil_oauth::uri::Issuer;
+use counterfoil_store::Store;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Passwords hashed at once: each takes 19 MiB and a core for tens of milliseconds.
+const HASHES: usize = 2;
+
+/// What the process knows and can do.
+pub struct App {
+    /// As read at the start.
+    pub config: Config,
+    /// Who we are.
+    pub issuer: Issuer,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+    /// The database.
+    pub store: Store,
+    /// What signs.
+    pub keys: Keys,
+    /// The active pack; swapped whole.
+    pub pack: ArcSwap<Pack>,
+    /// Clients, APIs, keys and resources, in memory; swapped whole when the feed says that something changed.
+    pub directory: ArcSwap<Directory>,
+    /// Sessions, people and tokens, remembered for a second.
+    pub facts: Facts,
+    /// Shells of pages and what they load.
+    pub pages: page::Pages,
+    /// Room for password hashing.
+    pub hashing: Arc<Semaphore>,
+    /// Shows every mail and message at `/outbox`. Demo only.
+    pub demo: bool,
+}
+
+impl App {
+    /// Puts the parts together.
+    #[expect(clippy::too_many_arguments, reason = "the one place where the parts meet")]
+    pub fn new(
+        config: Config,
+        issuer: Issuer,
+        clock: Clock,
+        random: Random,
+        store: Store,
+        keys: Keys,
+        pack: Pack,
+        directory: Directory,
+        pages: page::Pages,
+        demo: bool,
+    ) -> Self {
+        Self {
+            pages,
+            facts: Facts::new(),
+            config,
+            issuer,
+            clock,
+            random,
+            store,
+            keys,
+            pack: ArcSwap::from_pointee(pack),
+            directory: ArcSwap::from_pointee(directory),
+            hashing: Arc::new(Semaphore::new(HASHES)),
+            demo,
+        }
+    }
+
+    /// Now.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// An event of the log, at `now`.
+    pub fn event(&self, now: Time, actor: Actor, kind: EventKind) -> Event {
+        Event { id: EventId::new(now, self.random.id()), at: now, actor, kind, personal: None }
+    }
+
+    /// An event with personal fields, which the leaf only commits to.
+    pub fn personal_event<const N: usize>(
+        &self,
+        now: Time,
+        actor: Actor,
+        kind: EventKind,
+        personal: [(&'static str, String); N],
+    ) -> Event {
+        Event { personal: Some(Personal::new(self.random.bytes(), personal)), ..self.event(now, actor, kind) }
+    }
+
+    /// Runs work that holds a core for long (password hashing) off the async threads, a few at a time.
+    pub async fn hash<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+        let permit = Arc::clone(&self.hashing).acquire_owned().await.map_err(Problem::internal)?;
+        tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(permit);
+            done
+        })
+        .await
+        .map_err(Problem::internal)
+    }
+}

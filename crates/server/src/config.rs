@@ -1,0 +1,187 @@
+//! Configuration: one TOML file, read strictly. Policy is not here; it is the pack's.
+
+use serde::{Deserialize, Serialize};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+/// Why a configuration is refused, in words that say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}", path = .path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML, or with unknown or missing members.
+    #[error("{path}: {reason}", path = .path.display())]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Line and reason.
+        reason: String,
+    },
+    /// Well-formed, but not something that we can run safely.
+    #[error("{member}: {reason}")]
+    Value {
+        /// The member, as written in the file.
+        member: &'static str,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+}
+
+/// What `serve` needs to know before it starts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Who we are: `iss`, the WebAuthn origin and the prefix of every URL. No trailing slash.
+    pub issuer: String,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Directory of everything we write: database, keys, high-water file, socket.
+    pub data: PathBuf,
+    /// `sqlite:FILE` or `postgres://…`; without it a SQLite file in `data`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_url: Option<String>,
+    /// Directory of the policy pack.
+    pub policies: PathBuf,
+    /// File of groups, people, clients, APIs and resources, applied at start and on SIGHUP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<PathBuf>,
+    /// Certificate and key when we terminate TLS ourselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// Where mail goes out; without it notices stay in the outbox and `serve` says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smtp: Option<Smtp>,
+    /// Addresses whose `X-Forwarded-For` we believe.
+    #[serde(default)]
+    pub trusted_proxies: Vec<std::net::IpAddr>,
+}
+
+/// Files for TLS, PEM.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Certificate chain, leaf first.
+    pub certificate: PathBuf,
+    /// Private key, PKCS#8.
+    pub key: PathBuf,
+}
+
+/// A mail relay.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Smtp {
+    /// `smtps://user:password@host` or `smtp://host:port`.
+    pub url: String,
+    /// The sender's address.
+    pub from: String,
+}
+
+impl std::fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URL may hold a password.
+        f.debug_struct("Smtp").field("from", &self.from).finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// Reads and checks a file; relative paths are meant from where the file stands.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| ConfigError::Syntax { path: path.to_owned(), reason: error.to_string() })?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        config.data = base.join(&config.data);
+        config.policies = base.join(&config.policies);
+        config.registry = config.registry.map(|file| base.join(file));
+        config.tls = config.tls.map(|tls| Tls { certificate: base.join(tls.certificate), key: base.join(tls.key) });
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Refuses what cannot be safe: an issuer that is not an origin, or plain HTTP on anything but loopback.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |reason: &str| ConfigError::Value { member: "issuer", reason: reason.to_owned() };
+        let url = url::Url::parse(&self.issuer).map_err(|error| wrong(&format!("not a URL: {error}")))?;
+        if self.issuer != url.origin().ascii_serialization() {
+            return Err(wrong("must be an origin such as https://id.example.org, without path or trailing slash"));
+        }
+        match url.scheme() {
+            "https" => Ok(()),
+            "http" if is_loopback(&url) => Ok(()),
+            "http" => Err(wrong("plain http is for localhost only; use https")),
+            other => Err(wrong(&format!("scheme {other} is not http or https"))),
+        }
+    }
+
+    /// The database, as the store wants it.
+    pub fn database_url(&self) -> String {
+        self.database_url.clone().unwrap_or_else(|| format!("sqlite:{}", self.data.join("counterfoil.db").display()))
+    }
+
+    /// The WebAuthn relying party id: the issuer's host.
+    pub fn rp_id(&self) -> String {
+        url::Url::parse(&self.issuer).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// Whether browsers treat the issuer as a secure context and take `Secure` cookies from it.
+    pub fn secure_cookies(&self) -> bool {
+        self.issuer.starts_with("https://") || url::Url::parse(&self.issuer).is_ok_and(|url| is_loopback(&url))
+    }
+}
+
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+    use super::*;
+
+    fn with_issuer(issuer: &str) -> Result<(), ConfigError> {
+        Config {
+            issuer: issuer.to_owned(),
+            listen: "127.0.0.1:8180".parse().unwrap(),
+            data: "data".into(),
+            database_url: None,
+            policies: "policies".into(),
+            registry: None,
+            tls: None,
+            smtp: None,
+            trusted_proxies: Vec::new(),
+        }
+        .check()
+    }
+
+    #[test]
+    fn an_issuer_is_an_origin_and_plain_http_is_for_loopback() {
+        for good in ["https://id.example.org", "https://id.example.org:8443", "http://localhost:8180"] {
+            assert!(with_issuer(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["https://id.example.org/", "https://id.example.org/x", "http://id.example.org", "ftp://localhost", "id"]
+        {
+            assert!(with_issuer(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_mail_password_is_not_shown_by_debug() {
+        let smtp = Smtp { url: "smtps://u:hunter2@mail".into(), from: "id@example.org".into() };
+        assert!(!format!("{smtp:?}").contains("hunter2"));
+    }
+}

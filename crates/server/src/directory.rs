@@ -1,0 +1,100 @@
+//! Who may call and what is registered, in memory: clients, protected APIs with their keys, and resources.
+
+use counterfoil_core::{assurance::Tier, digest::Digest, time::Time};
+use counterfoil_oauth::client::Client;
+use counterfoil_store::{ApiKey, ApiKeyState, Snapshot};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+/// A protected API as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiRecord {
+    /// What pages call it, by language.
+    pub names: BTreeMap<String, String>,
+    /// The client that is this API when it authenticates with a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+}
+
+/// A resource.
+#[derive(Debug, Clone)]
+pub struct Resource {
+    /// What it is worth.
+    pub sensitivity: Option<Tier>,
+    /// Attributes that the pack declares.
+    pub attributes: Map<String, Value>,
+}
+
+/// Everything registered, at one position of the feed.
+#[derive(Debug)]
+pub struct Directory {
+    /// Follow the feed from here.
+    pub position: i64,
+    clients: HashMap<String, Arc<Client>>,
+    apis: HashMap<String, ApiRecord>,
+    keys: HashMap<Digest, ApiKey>,
+    resources: HashMap<(String, String), Resource>,
+}
+
+/// A stored registration does not read: a bug or a newer program, never guessed around.
+#[derive(Debug, thiserror::Error)]
+#[error("the registration of {noun} {id} cannot be read: {reason}")]
+pub struct Unreadable {
+    noun: &'static str,
+    id: String,
+    reason: String,
+}
+
+impl Directory {
+    /// From what the store holds.
+    pub fn new(snapshot: Snapshot) -> Result<Self, Unreadable> {
+        let unreadable =
+            |noun, id: &str, error: serde_json::Error| Unreadable { noun, id: id.to_owned(), reason: error.to_string() };
+        let mut clients = HashMap::new();
+        for row in snapshot.clients {
+            let client = serde_json::from_value(row.body).map_err(|error| unreadable("client", &row.client_id, error))?;
+            clients.insert(row.client_id, Arc::new(client));
+        }
+        let mut apis = HashMap::new();
+        for row in snapshot.apis {
+            let api = serde_json::from_value(row.body).map_err(|error| unreadable("api", &row.audience, error))?;
+            apis.insert(row.audience, api);
+        }
+        let keys = snapshot.api_keys.into_iter().map(|key| (key.hash, key)).collect();
+        let mut resources = HashMap::new();
+        for row in snapshot.resources {
+            let attributes =
+                serde_json::from_value(row.body).map_err(|error| unreadable("resource", &row.id, error))?;
+            resources.insert((row.kind, row.id), Resource { sensitivity: row.sensitivity, attributes });
+        }
+        Ok(Self { position: snapshot.position, clients, apis, keys, resources })
+    }
+
+    /// The client of this identifier.
+    pub fn client(&self, client_id: &str) -> Option<&Arc<Client>> {
+        self.clients.get(client_id)
+    }
+
+    /// The audience that this client is, when it speaks for itself.
+    pub fn audience_of(&self, client_id: &str) -> Option<&str> {
+        self.apis
+            .iter()
+            .find(|(_, api)| api.client_id.as_deref() == Some(client_id))
+            .map(|(audience, _)| audience.as_str())
+    }
+
+    /// The good API key of this hash. Looking a hash of 256 random bits up tells nobody anything about a key.
+    pub fn api_key(&self, hash: &Digest, now: Time) -> Option<&ApiKey> {
+        self.keys.get(hash).filter(|key| matches!(key.state, ApiKeyState::Active {}) && now < key.expires_at)
+    }
+
+    /// The resource of this type and identifier, if it was registered.
+    pub fn resource(&self, kind: &str, id: &str) -> Option<&Resource> {
+        self.resources.get(&(kind.to_owned(), id.to_owned()))
+    }
+}

@@ -1,0 +1,306 @@
+//! A browser brings a pushed request: its proof-bearing POST uses the request up and opens the challenge, in one commit.
+
+use super::{
+    decide::{self, Record},
+    grant_code::{Grounds, grant_code, met},
+    open_challenge::{Opening, open_challenge},
+};
+use crate::{
+    app::App,
+    browser::Browser,
+    page::Back,
+    problem::{Kind, Problem},
+};
+use counterfoil_core::{
+    assurance::Method,
+    audit::event::{Actor, EventKind},
+    decision::{Decision, DecisionInput, decide as decide_again},
+    requirement::Requirement,
+    session::SignedIn,
+    statement::Purpose,
+    time::Time,
+};
+use counterfoil_oauth::{
+    authorize::{AuthorizationRequest, Prompt, RequestUri, error_location, still_allowed},
+    error::{ErrorCode, OAuthError},
+};
+use counterfoil_store::{PushedRequest, Tx};
+use serde::Deserialize;
+
+/// What stands in the address of the page.
+#[derive(Debug, Deserialize)]
+pub struct FrontChannel {
+    /// Which client it says it is.
+    pub client_id: String,
+    /// The reference to the pushed request.
+    pub request_uri: String,
+}
+
+/// The pushed request that a browser brought.
+struct Brought {
+    stored: PushedRequest,
+    request: AuthorizationRequest,
+}
+
+/// Where the browser goes next: to sign in, to confirm, or back to the client with a code or an error.
+pub async fn authorize(app: &App, browser: &Browser<FrontChannel>) -> Result<String, Problem> {
+    let brought = brought(app, &browser.body, browser.visit.now).await?;
+    match brought.request.decision_id {
+        None => sign_in(app, browser, &brought).await,
+        Some(id) => {
+            let lodged = super::push::lodged(app, id, &brought.request.client_id, browser.visit.now)
+                .await
+                .map_err(|_| Problem::new(Kind::REQUEST_UNKNOWN))?;
+            let signed_in = own_session(app, browser, &brought, &lodged).await?;
+            match signed_in {
+                Ok(signed_in) => answer_decision(app, browser, &brought, lodged, signed_in).await,
+                Err(next) => Ok(next),
+            }
+        }
+    }
+}
+
+/// Finds the request. One that is unknown, used, over or another client's looks the same to whoever asks.
+async fn brought(app: &App, front: &FrontChannel, now: Time) -> Result<Brought, Problem> {
+    let unknown = || Problem::new(Kind::REQUEST_UNKNOWN);
+    let reference = RequestUri::parse(&front.request_uri).map_err(|_| unknown())?;
+    let stored = app.store.pushed_request(&reference.digest().to_string()).await?.ok_or_else(unknown)?;
+    let request: AuthorizationRequest = serde_json::from_value(stored.body.clone()).map_err(Problem::internal)?;
+    let directory = app.directory.load();
+    let client = directory.client(&stored.client_id).ok_or_else(unknown)?;
+    if stored.client_id != front.client_id || now >= stored.expires_at || !still_allowed(&request, client) {
+        return Err(unknown());
+    }
+    Ok(Brought { stored, request })
+}
+
+/// A decision is answered in the session behind the access token that lodged it, and in no other (DESIGN §5).
+async fn own_session<'a>(
+    app: &App,
+    browser: &'a Browser<FrontChannel>,
+    brought: &Brought,
+    lodged: &Record,
+) -> Result<Result<&'a SignedIn, String>, Problem> {
+    let Some(lodging) = &lodged.input.session else { return Err(Problem::new(Kind::REQUEST_UNKNOWN)) };
+    let signed_in = browser.session.signed_in();
+    if let Some(signed_in) = signed_in.filter(|signed_in| signed_in.login == lodging.login) {
+        return Ok(Ok(signed_in));
+    }
+    let open = app.store.login(lodging.login).await?.is_some_and(|login| login.is_open());
+    if !open {
+        let error = OAuthError::new(ErrorCode::LoginRequired, "The session that asked has ended; start over.");
+        return refuse(app, browser, brought, &error).await.map(Err);
+    }
+    let kind = EventKind::RelaySeen {
+        subject: lodged.input.subject.as_ref().map(|subject| subject.id),
+        session: Some(browser.session.id),
+        challenge: None,
+        signal: "other_browser".to_owned(),
+    };
+    let event = app.personal_event(
+        browser.visit.now,
+        actor(browser),
+        kind,
+        [("ip", browser.visit.ip.to_string()), ("user_agent", browser.visit.user_agent.clone())],
+    );
+    Tx::new(browser.visit.now).commit(&app.store, event).await?;
+    Err(Problem::new(Kind::OTHER_DEVICE))
+}
+
+/// Decides again with what is known now, and opens exactly the challenge that is derived.
+async fn answer_decision(
+    app: &App,
+    browser: &Browser<FrontChannel>,
+    brought: &Brought,
+    lodged: Record,
+    signed_in: &SignedIn,
+) -> Result<String, Problem> {
+    let now = browser.visit.now;
+    let input = renewed(app, browser, lodged.input, signed_in).await?;
+    let pack = app.pack.load_full();
+    let for_transaction = brought.request.authorization_details.is_some();
+    match decide_again(&input, &pack) {
+        Decision::Permit(_) if !for_transaction => sign_in(app, browser, brought).await,
+        Decision::Permit(permit) => {
+            Err(denied(app, brought, permit.grounds().reason_user.get(browser.visit.lang.tag()).cloned()))
+        }
+        Decision::Deny(denial) => {
+            let reason = denial.grounds.reason_user.get(browser.visit.lang.tag()).cloned();
+            Err(denied(app, brought, reason))
+        }
+        Decision::StepUp(step_up) if step_up.requirement.enrolment_needed => Ok(enrol_first(&browser.body)),
+        Decision::StepUp(step_up) => {
+            let tier = step_up.grounds.tier;
+            let opening = Opening {
+                purpose: if for_transaction { Purpose::Transaction } else { Purpose::SignIn },
+                session: &browser.session,
+                subject: Some(signed_in.subject),
+                decision: brought.request.decision_id,
+                input: Some(&input),
+                tier,
+                transaction: step_up.transaction.as_ref().filter(|_| for_transaction),
+                requirement: Some(&step_up.requirement),
+                asked: methods(&step_up.requirement),
+                request: Some(&brought.request),
+                registration: None,
+                registration_challenge: None,
+                return_to: None,
+                lang: browser.visit.lang,
+                now,
+            };
+            let mut tx = Tx::new(now);
+            tx.consume_pushed_request(&brought.stored);
+            let (challenge, event) = open_challenge(app, &mut tx, opening, Some(&brought.stored.id))?;
+            commit(app, tx, event).await?;
+            Ok(if for_transaction { format!("/step-up/{challenge}") } else { format!("/sign-in?challenge={challenge}") })
+        }
+    }
+}
+
+/// The methods that the page may offer for a requirement.
+fn methods(requirement: &Requirement) -> Vec<Method> {
+    vec![requirement.method]
+}
+
+/// The decision's input as it would be now: evidence, person and time are today's, the transaction is the lodged one.
+async fn renewed(
+    app: &App,
+    browser: &Browser<FrontChannel>,
+    lodged: DecisionInput,
+    signed_in: &SignedIn,
+) -> Result<DecisionInput, Problem> {
+    let now = browser.visit.now;
+    let login = app.store.login(signed_in.login).await?.ok_or_else(|| Problem::new(Kind::SESSION_ENDED))?;
+    app.facts.people.invalidate(&signed_in.subject);
+    let person = decide::person(app, signed_in.subject).await?;
+    Ok(DecisionInput {
+        now,
+        subject: person.as_deref().map(decide::subject_facts),
+        session: browser.session.facts(&login, person.as_ref().and_then(|person| person.subject.recovered_at)),
+        enrolled: person.as_ref().map(|p| decide::enrolled_facts(&p.authenticators, now)).unwrap_or_default(),
+        enrollable: person
+            .as_ref()
+            .map(|p| decide::enrollable(p, &signed_in.evidence, None, now))
+            .unwrap_or_default(),
+        evidence: signed_in.evidence.clone(),
+        resource: decide::resource_facts(app, &lodged.resource.kind, &lodged.resource.id),
+        ..lodged
+    })
+}
+
+/// The person adds what is missing and comes back with the same request.
+fn enrol_first(front: &FrontChannel) -> String {
+    let mut here = url::form_urlencoded::Serializer::new(String::new());
+    here.append_pair("client_id", &front.client_id).append_pair("request_uri", &front.request_uri);
+    let mut there = url::form_urlencoded::Serializer::new(String::new());
+    there.append_pair("to", &format!("/oauth/authorize?{}", here.finish()));
+    format!("/me/passkey?{}", there.finish())
+}
+
+fn denied(app: &App, brought: &Brought, reason: Option<String>) -> Problem {
+    let error = OAuthError::new(ErrorCode::AccessDenied, "The policy does not allow this.");
+    let directory = app.directory.load();
+    let name = directory.client(&brought.request.client_id).map(|client| client.name("en").to_owned());
+    let back = Back { url: error_location(&brought.request, &error, &app.issuer), name: name.unwrap_or_default() };
+    let mut problem = Problem::new(Kind::DENIED).with("back", serde_json::json!(back));
+    if let Some(id) = brought.request.decision_id {
+        problem = problem.with("decision_id", id.to_string());
+    }
+    match reason {
+        Some(reason) => problem.with("reason", reason),
+        None => problem,
+    }
+}
+
+/// A sign-in for a client: at once where the session already shows what is asked, else by the sign-in page.
+async fn sign_in(app: &App, browser: &Browser<FrontChannel>, brought: &Brought) -> Result<String, Problem> {
+    let now = browser.visit.now;
+    let request = &brought.request;
+    let signed_in = browser.session.signed_in();
+    if let Some(signed_in) = signed_in.filter(|_| request.prompt != Prompt::Login)
+        && let Some((acr, auth_time)) = met(request, &signed_in.evidence, now)
+    {
+        let mut tx = Tx::new(now);
+        tx.consume_pushed_request(&brought.stored).require_session(&browser.session);
+        let grounds = Grounds {
+            subject: signed_in.subject,
+            session: browser.session.id,
+            login: signed_in.login,
+            challenge: None,
+            acr,
+            amr: signed_in.evidence.amr(now).into_iter().map(str::to_owned).collect(),
+            auth_time,
+            transaction: None,
+            request,
+        };
+        let (next, event) = match grant_code(app, &mut tx, grounds, now) {
+            Ok(granted) => granted,
+            Err(error) => return refuse(app, browser, brought, &error).await,
+        };
+        commit(app, tx, event).await?;
+        return Ok(next);
+    }
+    if request.prompt == Prompt::None {
+        let error = OAuthError::new(ErrorCode::LoginRequired, "Nobody is signed in who has shown enough.");
+        return refuse(app, browser, brought, &error).await;
+    }
+    let opening = Opening {
+        purpose: Purpose::SignIn,
+        session: &browser.session,
+        subject: signed_in.map(|signed_in| signed_in.subject),
+        decision: None,
+        input: None,
+        tier: None,
+        transaction: None,
+        requirement: None,
+        // Nobody has said who it is yet, and only a passkey can: a password opens another challenge for its person.
+        asked: vec![Method::Passkey],
+        request: Some(request),
+        registration: None,
+                registration_challenge: None,
+                return_to: None,
+        lang: browser.visit.lang,
+        now,
+    };
+    let mut tx = Tx::new(now);
+    tx.consume_pushed_request(&brought.stored);
+    let (challenge, event) = open_challenge(app, &mut tx, opening, Some(&brought.stored.id))?;
+    commit(app, tx, event).await?;
+    Ok(format!("/sign-in?challenge={challenge}"))
+}
+
+/// Uses the request up and sends the browser back with an error.
+async fn refuse(
+    app: &App,
+    browser: &Browser<FrontChannel>,
+    brought: &Brought,
+    error: &OAuthError,
+) -> Result<String, Problem> {
+    let mut tx = Tx::new(browser.visit.now);
+    tx.consume_pushed_request(&brought.stored);
+    let kind = EventKind::RequestRefused {
+        request: brought.stored.id.parse().map_err(Problem::internal)?,
+        client_id: brought.request.client_id.clone(),
+        error: error.code().as_str().to_owned(),
+    };
+    let event = app.event(browser.visit.now, actor(browser), kind);
+    commit(app, tx, event).await?;
+    Ok(error_location(&brought.request, error, &app.issuer))
+}
+
+/// A request that somebody else used meanwhile is an unknown one.
+async fn commit(app: &App, tx: Tx, event: counterfoil_core::audit::event::Event) -> Result<(), Problem> {
+    match tx.commit(&app.store, event).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.spent().is_some() => Err(Problem::new(Kind::REQUEST_UNKNOWN)),
+        Err(error) => Err(Problem::from(error)),
+    }
+}
+
+/// Who acts, as the log says it.
+pub fn actor<T>(browser: &Browser<T>) -> Actor {
+    match browser.session.signed_in() {
+        Some(signed_in) => Actor::Subject { subject: signed_in.subject, session: Some(browser.session.id) },
+        None => Actor::Anonymous { session: Some(browser.session.id) },
+    }
+}

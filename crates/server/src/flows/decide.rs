@@ -1,0 +1,181 @@
+//! A question is decided and the answer recorded, with every input, before anybody learns it (DESIGN §4, §7).
+
+use crate::{app::App, facts::Person, problem::Problem};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use counterfoil_core::{
+    assurance::{Acr, Method},
+    audit::{
+        event::{Actor, EventKind},
+        kind::decision_record_digest,
+    },
+    authenticator::webauthn::Credential,
+    decision::{
+        Decision, DecisionInput, DecisionRecord as Answer, Enrollable, EnrolledAuthenticator, RegisteredResource,
+        ResourceFacts, SubjectFacts, decide,
+    },
+    enrolled::Enrolled,
+    evidence::Evidence,
+    id::{DecisionId, SubjectId},
+    time::Time,
+};
+use counterfoil_store::{DecisionRecord, Tx};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A decision with what it was about.
+#[derive(Debug)]
+pub struct Decided {
+    /// Its identifier; no secret.
+    pub id: DecisionId,
+    /// The answer.
+    pub decision: Decision,
+    /// What it depended on.
+    pub input: DecisionInput,
+}
+
+/// The stored record: what is needed to decide again, and what was answered.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// Sixteen random bytes, base64url: what is personal in the record cannot be guessed from the log's commitment.
+    pub salt: String,
+    /// Every input.
+    pub input: DecisionInput,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// Decides, keeps the record with its event, and only then answers.
+pub async fn decide_and_record(app: &App, input: DecisionInput, actor: Actor) -> Result<Decided, Problem> {
+    let pack = app.pack.load();
+    let decision = decide(&input, &pack);
+    if decision.is_alarm() {
+        tracing::error!(action = input.action, reason = decision.grounds().reason_admin, "a policy failed to evaluate");
+    }
+    let id = DecisionId::new(input.now, app.random.id());
+    let mut tx = Tx::new(input.now);
+    let event = record(app, &mut tx, id, &input, &decision, actor)?;
+    tx.commit(&app.store, event).await?;
+    Ok(Decided { id, decision, input })
+}
+
+/// Adds a decision's record to a unit and gives its event.
+pub fn record(
+    app: &App,
+    tx: &mut Tx,
+    id: DecisionId,
+    input: &DecisionInput,
+    decision: &Decision,
+    actor: Actor,
+) -> Result<counterfoil_core::audit::event::Event, Problem> {
+    let salt = app.random.bytes::<16>();
+    let answer = decision.record();
+    let (tier, outcome, txn_digest, version) =
+        (answer.grounds.tier, answer.outcome, answer.txn_digest, answer.grounds.policy_version);
+    let body = serde_json::to_string(&RecordRef { salt: &URL_SAFE_NO_PAD.encode(salt), input, answer: &answer })
+        .map_err(Problem::internal)?;
+    let kind = EventKind::DecisionMade {
+        decision: id,
+        record: decision_record_digest(&salt, body.as_bytes()),
+        subject: input.subject.as_ref().map(|subject| subject.id),
+        action: input.action.clone(),
+        resource_type: input.resource.kind.clone(),
+        resource_id: input.resource.id.clone(),
+        tier,
+        outcome,
+        policy_version: version,
+        audience: input.audience.clone(),
+        txn_digest,
+    };
+    tx.record_decision(&DecisionRecord {
+        id,
+        at: input.now,
+        subject: input.subject.as_ref().map(|subject| subject.id.to_string()).unwrap_or_default(),
+        audience: input.audience.clone().unwrap_or_default(),
+        action: input.action.clone(),
+        resource_type: input.resource.kind.clone(),
+        resource_id: input.resource.id.clone(),
+        tier: tier.map(|tier| tier.as_str().to_owned()).unwrap_or_default(),
+        outcome,
+        login: input.session.as_ref().map(|session| session.login),
+        txn_digest,
+        policy_version: version,
+        body,
+    });
+    Ok(app.event(input.now, actor, kind))
+}
+
+#[derive(Serialize)]
+struct RecordRef<'a> {
+    salt: &'a str,
+    input: &'a DecisionInput,
+    answer: &'a Answer,
+}
+
+/// A person and what they can prove with, at most a second old.
+pub async fn person(app: &App, id: SubjectId) -> Result<Option<Arc<Person>>, Problem> {
+    if let Some(person) = app.facts.people.get(&id) {
+        return Ok(Some(person));
+    }
+    let Some(subject) = app.store.subject(id).await? else { return Ok(None) };
+    let authenticators = app.store.authenticators(id).await?;
+    let person = Arc::new(Person { subject, authenticators });
+    app.facts.people.insert(id, Arc::clone(&person));
+    Ok(Some(person))
+}
+
+/// What policy reads of a person.
+pub fn subject_facts(person: &Person) -> SubjectFacts {
+    let subject = &person.subject;
+    SubjectFacts {
+        id: subject.id,
+        username: subject.usernames.first().cloned().unwrap_or_default(),
+        suspended: !subject.is_active(),
+        groups: subject.groups.iter().cloned().collect(),
+        roles: subject.roles.iter().cloned().collect(),
+        ever_phishing_resistant: subject.has_had_phishing_resistant(),
+    }
+}
+
+/// What policy reads of a person's authenticators.
+pub fn enrolled_facts(authenticators: &[Enrolled], now: Time) -> Vec<EnrolledAuthenticator> {
+    authenticators
+        .iter()
+        .filter(|authenticator| authenticator.is_active())
+        .map(|authenticator| {
+            let credential = credential(authenticator);
+            EnrolledAuthenticator {
+                id: authenticator.id,
+                method: authenticator.method,
+                ceiling: authenticator.ceiling_at(now),
+                user_verifying: credential.as_ref().is_some_and(|credential| credential.user_verifying),
+                hardware_bound: credential.as_ref().is_some_and(|credential| credential.hardware_bound),
+                channel: None,
+            }
+        })
+        .collect()
+}
+
+/// The passkey behind an authenticator, if it is one.
+pub fn credential(authenticator: &Enrolled) -> Option<Credential> {
+    (authenticator.method == Method::Passkey).then(|| serde_json::from_value(authenticator.public.clone()).ok())?
+}
+
+/// What this person could enrol now, and what it would be worth: never more than what the session has shown.
+pub fn enrollable(person: &Person, evidence: &Evidence, invited: Option<Acr>, now: Time) -> Vec<Enrollable> {
+    let shown = evidence.acr(now).unwrap_or(Acr::Aal1);
+    let ceiling = invited.unwrap_or(Acr::Aal1).max(shown.min(Acr::Phr));
+    if person.subject.is_active() {
+        vec![Enrollable { method: Method::Passkey, ceiling, hardware_bound: false }]
+    } else {
+        Vec::new()
+    }
+}
+
+/// What was registered of a resource.
+pub fn resource_facts(app: &App, kind: &str, id: &str) -> ResourceFacts {
+    let registered = app.directory.load().resource(kind, id).map(|resource| RegisteredResource {
+        sensitivity: resource.sensitivity,
+        attributes: resource.attributes.clone(),
+    });
+    ResourceFacts { kind: kind.to_owned(), id: id.to_owned(), registered }
+}

@@ -1,0 +1,292 @@
+//! A person adds a passkey. What it will ever prove is bounded by what was shown when it was bound (DESIGN §4, "Ceiling").
+//!
+//! The registration library draws the challenge and judges the attestation; our own parser looks first at type, origin and
+//! frame, which the library takes less strictly.
+
+use super::{
+    authorize::actor,
+    decide, notify,
+    open_challenge::{self, Opening, open_challenge},
+    own_account::shown,
+    own_action,
+    sign_in::named,
+};
+use crate::{
+    app::App,
+    browser::Browser,
+    page::{Window, enrol},
+    problem::{Kind, Problem},
+};
+use counterfoil_core::{
+    assurance::{Acr, Method},
+    audit::event::EventKind,
+    authenticator::webauthn::{Credential, RegistrationResponse, check_registration, parse_attestation_object},
+    challenge::Challenge,
+    digest::Digest,
+    enrolled::{Enrolled, EnrolledState, Rest},
+    evidence::Evidence,
+    id::{AuthenticatorId, ChallengeId},
+    limits,
+    statement::Purpose,
+    subject::Subject,
+    time::Time,
+};
+use counterfoil_store::{Invitation, Tx};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+use webauthn_rs_core::{
+    WebauthnCore,
+    proto::{
+        AttestationConveyancePreference, COSEAlgorithm, RegisterPublicKeyCredential, RegistrationState,
+        UserVerificationPolicy,
+    },
+};
+
+/// What the library must see again, with the challenge that it drew and what the passkey will be worth.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    state: RegistrationState,
+    challenge: String,
+    worth: Worth,
+}
+
+/// What a passkey bound now is worth, and what it may rise to by resting.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Worth {
+    ceiling: Acr,
+    rest: Option<Rest>,
+}
+
+fn library(app: &App) -> Result<WebauthnCore, Problem> {
+    let origin = url::Url::parse(app.issuer.origin()).map_err(Problem::internal)?;
+    let seconds = Duration::from_secs(limits::CHALLENGE_SECONDS.unsigned_abs());
+    let library = WebauthnCore::new_unsafe_experts_only(
+        "Counterfoil",
+        &app.config.rp_id(),
+        vec![origin],
+        seconds,
+        Some(false),
+        Some(false),
+    );
+    Ok(library)
+}
+
+/// The action that this is for who never had, or had, a phishing-resistant authenticator.
+fn action(subject: &Subject) -> &'static str {
+    if subject.has_had_phishing_resistant() { "authenticator.enrol" } else { "authenticator.enrol_first" }
+}
+
+/// The policy allows it, and the ceremony is opened: what the browser is asked to make.
+pub async fn begin<T>(app: &App, browser: &Browser<T>) -> Result<enrol::Enrol, Problem> {
+    let now = browser.visit.now;
+    let signed_in = browser.signed_in().map_err(|problem| problem.next("/sign-in?to=/me/passkey"))?;
+    app.facts.people.invalidate(&signed_in.subject);
+    let person = decide::person(app, signed_in.subject).await?.ok_or_else(|| Problem::new(Kind::SESSION_ENDED))?;
+    let subject = &person.subject;
+    let resource = subject.id.to_string();
+    let decided =
+        own_action::require(app, browser, action(subject), (own_action::PERSON, &resource), "/me/passkey").await?;
+    let passkeys = person.authenticators.iter().filter(|a| a.is_active()).filter_map(decide::credential);
+    let known: Vec<Credential> = passkeys.collect();
+    if person.authenticators.len() >= limits::AUTHENTICATORS_PER_SUBJECT {
+        return Err(Problem::new(Kind::ENROLMENT_REFUSED).with("reason", "too many authenticators"));
+    }
+    let invitation = invitation(app, subject, now).await?;
+    let worth = worth(&signed_in.evidence, invitation.as_ref(), now);
+    let (options, state) = ask(app, subject, &known)?;
+    let drawn = options.pointer("/challenge").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let bytes = decode(&drawn)?;
+    let pending = Pending { state, challenge: drawn, worth };
+    let opening = Opening {
+        purpose: Purpose::Enrolment,
+        session: &browser.session,
+        subject: Some(subject.id),
+        decision: Some(decided.id),
+        input: Some(&decided.input),
+        tier: decided.decision.grounds().tier,
+        transaction: None,
+        requirement: None,
+        asked: vec![Method::Passkey],
+        request: None,
+        registration: Some(serde_json::to_value(&pending).map_err(Problem::internal)?),
+        registration_challenge: Some(Digest::of(&bytes)),
+        return_to: None,
+        lang: browser.visit.lang,
+        now,
+    };
+    let mut tx = Tx::new(now);
+    let (challenge, event) = open_challenge(app, &mut tx, opening, None)?;
+    tx.commit(&app.store, event).await?;
+    Ok(enrol::Enrol {
+        kind: None,
+        person: named(subject),
+        creation_options: options,
+        challenge: challenge.to_string(),
+        ceiling: worth.ceiling,
+        rises_at: worth.rest.map(|rest| rest.until),
+        rises_to: worth.rest.map(|rest| rest.acr),
+        invitation: invitation.is_some(),
+        window: Window { now, expires_at: now.plus_seconds(limits::CHALLENGE_SECONDS) },
+    })
+}
+
+/// An invitation that vouches for the first passkey, if it has not been used.
+async fn invitation(app: &App, subject: &Subject, now: Time) -> Result<Option<Invitation>, Problem> {
+    for invitation in app.store.invitations_of(subject.id).await? {
+        if now < invitation.expires_at && !app.store.is_invitation_used(invitation.id).await? {
+            return Ok(Some(invitation));
+        }
+    }
+    Ok(None)
+}
+
+/// min(its kind, the evidence of the ceremony that binds it), unless somebody vouches. What codes alone have bound may
+/// rise once a notice has been out for the rest period and nobody disowned it.
+fn worth(evidence: &Evidence, invitation: Option<&Invitation>, now: Time) -> Worth {
+    let shown = evidence.acr(now).unwrap_or(Acr::Aal1).min(Acr::Phr);
+    let ceiling = shown.max(invitation.map_or(Acr::Aal1, |invitation| invitation.ceiling.min(Acr::Phr)));
+    let rest = (ceiling < Acr::Phr)
+        .then(|| Rest { acr: Acr::Phr, until: now.plus_seconds(limits::CEILING_REST_SECONDS) });
+    Worth { ceiling, rest }
+}
+
+/// What the browser is asked for: discoverable, user-verifying, of an algorithm that we verify ourselves.
+fn ask(app: &App, subject: &Subject, known: &[Credential]) -> Result<(Value, RegistrationState), Problem> {
+    let username = subject.usernames.first().cloned().unwrap_or_default();
+    let exclude = known.iter().map(|credential| decode(&credential.id).map(Into::into)).collect::<Result<_, _>>()?;
+    let library = library(app)?;
+    let builder = library
+        .new_challenge_register_builder(subject.id.as_bytes(), &username, &subject.name)
+        .map_err(Problem::internal)?
+        .attestation(AttestationConveyancePreference::None)
+        .user_verification_policy(UserVerificationPolicy::Required)
+        .credential_algorithms(vec![COSEAlgorithm::ES256, COSEAlgorithm::EDDSA, COSEAlgorithm::RS256])
+        .require_resident_key(true)
+        .exclude_credentials(Some(exclude));
+    let (options, state) = library.generate_challenge_register(builder).map_err(Problem::internal)?;
+    let options = serde_json::to_value(options.public_key).map_err(Problem::internal)?;
+    Ok((options, state))
+}
+
+fn decode(text: &str) -> Result<Vec<u8>, Problem> {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    URL_SAFE_NO_PAD.decode(text).map_err(Problem::internal)
+}
+
+/// The browser has made a passkey: it is judged, bound and told at every address.
+pub async fn finish<T>(
+    app: &App,
+    browser: &Browser<T>,
+    id: ChallengeId,
+    response: Value,
+    name: &str,
+) -> Result<enrol::Enrolled, Problem> {
+    let now = browser.visit.now;
+    let signed_in = browser.signed_in()?;
+    let label = label(name)?;
+    let record = app.store.challenge(id).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
+    let challenge: Challenge = serde_json::from_value(record.body.clone()).map_err(Problem::internal)?;
+    let own = challenge.opening().session == browser.session.id
+        && challenge.statement().signer == Some(signed_in.subject)
+        && challenge.statement().purpose == Purpose::Enrolment;
+    if !own {
+        return Err(Problem::new(Kind::OTHER_DEVICE));
+    }
+    if !challenge.is_open(now) {
+        return Err(Problem::new(Kind::EXPIRED));
+    }
+    let pending = challenge.opening().registration.clone().unwrap_or_default();
+    let pending: Pending = serde_json::from_value(pending).map_err(Problem::internal)?;
+    let (ceremony, credential) = judge(app, &pending, response)?;
+    let subject = app.store.subject(signed_in.subject).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
+    // The first is worth what it is because there was none before: that must still be so.
+    if (challenge.statement().action.as_deref()) != Some(action(&subject)) {
+        return Err(Problem::new(Kind::CONFLICT));
+    }
+    let enrolled = Enrolled {
+        id: AuthenticatorId::new(now, app.random.id()),
+        subject: subject.id,
+        method: Method::Passkey,
+        label,
+        state: EnrolledState::Active {},
+        ceiling: pending.worth.ceiling,
+        rest: pending.worth.rest,
+        bound_by: Some(signed_in.login),
+        bound_at: now,
+        last_used_at: None,
+        series: 0,
+        handle: Some(credential.id.clone()),
+        public: serde_json::to_value(&credential).map_err(Problem::internal)?,
+        secret: None,
+        version: 0,
+    };
+    let registered = challenge.register(ceremony, enrolled.id, now).map_err(|_| Problem::new(Kind::ENROLMENT_REFUSED))?;
+    let mut tx = Tx::new(now);
+    tx.require_session(&browser.session);
+    tx.change_challenge(&open_challenge::record(&registered, record.version)?);
+    tx.enrol_authenticator(&enrolled);
+    tx.change_subject(&subject, &subject.clone().having_had(enrolled.ceiling));
+    if let Some(invitation) = invitation(app, &subject, now).await? {
+        tx.accept_invitation(&invitation);
+        let (invitation, ceiling) = (invitation.id, invitation.ceiling);
+        let kind = EventKind::InvitationChanged { invitation, subject: subject.id, ceiling, used: true };
+        tx.also(app.event(now, actor(browser), kind));
+    }
+    let notices = notify::enrolled(app, &mut tx, &enrolled, now).await?;
+    let told = u32::try_from(notices.len()).unwrap_or(u32::MAX);
+    for notice in notices {
+        tx.also(notice);
+    }
+    let kind = EventKind::AuthenticatorEnrolled {
+        authenticator: enrolled.id,
+        subject: subject.id,
+        method: Method::Passkey,
+        ceiling: enrolled.ceiling,
+        credential: Some(credential.digest().map_err(Problem::internal)?),
+        attestation: credential.attestation.as_ref().map(|attestation| attestation.digest),
+        login: Some(signed_in.login),
+        vouched_by: Vec::new(),
+    };
+    match tx.commit(&app.store, app.event(now, actor(browser), kind)).await {
+        Ok(_) => {}
+        Err(error) if error.spent().is_some_and(|key| key.starts_with("handle:")) => {
+            return Err(Problem::new(Kind::ALREADY_ENROLLED));
+        }
+        Err(error) => return Err(Problem::from(error)),
+    }
+    app.facts.people.invalidate(&subject.id);
+    Ok(enrol::Enrolled { authenticator: shown(&enrolled, now), told })
+}
+
+/// Our own look at type, origin and frame; then the library's at the rest; then the credential as our verifier will use it.
+fn judge(
+    app: &App,
+    pending: &Pending,
+    response: Value,
+) -> Result<(counterfoil_core::authenticator::webauthn::RegistrationCeremony, Credential), Problem> {
+    let refused = |error: &dyn std::fmt::Display| {
+        tracing::info!(%error, "a registration was refused");
+        Problem::new(Kind::ENROLMENT_REFUSED)
+    };
+    let ours = RegistrationResponse::from_json(response.clone()).map_err(|error| refused(&error))?;
+    let ceremony = check_registration(&ours.client_data_json, &decode(&pending.challenge)?, app.issuer.origin())
+        .map_err(|error| refused(&error))?;
+    let theirs: RegisterPublicKeyCredential = serde_json::from_value(response).map_err(|error| refused(&error))?;
+    library(app)?.register_credential(&theirs, &pending.state, None).map_err(|error| refused(&error))?;
+    let object = parse_attestation_object(&ours.attestation_object).map_err(|error| refused(&error))?;
+    let credential =
+        object.credential(&app.config.rp_id(), true, ours.transports).map_err(|error| refused(&error))?;
+    Ok((ceremony, credential))
+}
+
+/// What the person calls it: shown on pages and in mails, so it keeps the string profile.
+fn label(name: &str) -> Result<String, Problem> {
+    let trimmed = name.trim();
+    if trimmed.is_empty() {
+        return Ok("Passkey".to_owned());
+    }
+    counterfoil_core::text::check(trimmed, 40)
+        .map(|_| trimmed.to_owned())
+        .map_err(|error| Problem::new(Kind::INVALID_REQUEST).pointer("/name").detail(error.to_string()))
+}

@@ -1,0 +1,121 @@
+//! What happens to an account is told at every address of its owner, independently of the session it happened in
+//! (SP 800-63B-4 §4.6), with how to disown it.
+
+use crate::{app::App, problem::Problem};
+use counterfoil_core::{
+    audit::event::{Actor, Event, EventKind, NoticeAbout},
+    enrolled::Enrolled,
+    id::{MessageId, SubjectId},
+    subject::AddressState,
+    time::Time,
+};
+use counterfoil_store::{Message, Tx};
+
+/// Adds one message per address to a unit. Returns their events; how many there are is how many were told.
+pub async fn notify(
+    app: &App,
+    tx: &mut Tx,
+    subject: SubjectId,
+    about: NoticeAbout,
+    title: impl Fn(&str) -> String,
+    text: impl Fn(&str) -> String,
+    now: Time,
+) -> Result<Vec<Event>, Problem> {
+    let lang = app.store.subject(subject).await?.map_or_else(|| "en".to_owned(), |person| person.lang);
+    let disown = match lang.as_str() {
+        "de" => format!(
+            "Waren Sie das nicht? Öffnen Sie {}/me selbst im Browser und beenden Sie die Sitzung mit „Das war ich nicht“.",
+            app.issuer.as_str()
+        ),
+        _ => format!(
+            "Was this not you? Open {}/me in a browser yourself and end the session with \"Not me\".",
+            app.issuer.as_str()
+        ),
+    };
+    let mut events = Vec::new();
+    for address in app.store.addresses(subject).await? {
+        if !matches!(address.state, AddressState::Active { .. }) {
+            continue;
+        }
+        let message = Message {
+            id: MessageId::new(now, app.random.id()),
+            subject,
+            address: address.id,
+            to: address.value.clone(),
+            at: now,
+            title: title(&lang),
+            text: format!("{}\n\n{disown}", text(&lang)),
+            sent_at: None,
+        };
+        tx.queue_message(&message);
+        let kind = EventKind::NoticeSent { message: message.id, subject, about };
+        events.push(app.event(now, Actor::System {}, kind));
+    }
+    Ok(events)
+}
+
+/// An authenticator was disabled after too many failures.
+pub async fn disabled(app: &App, tx: &mut Tx, enrolled: &Enrolled, now: Time) -> Result<Vec<Event>, Problem> {
+    let label = enrolled.label.clone();
+    notify(
+        app,
+        tx,
+        enrolled.subject,
+        NoticeAbout::AuthenticatorDisabled,
+        |lang| match lang {
+            "de" => "Eine Anmeldemethode wurde abgeschaltet".to_owned(),
+            _ => "A way to sign in was switched off".to_owned(),
+        },
+        |lang| match lang {
+            "de" => format!("Nach zu vielen falschen Eingaben wurde „{label}“ abgeschaltet."),
+            _ => format!("After too many wrong entries, \"{label}\" was switched off."),
+        },
+        now,
+    )
+    .await
+}
+
+/// A passkey was added.
+pub async fn enrolled(app: &App, tx: &mut Tx, added: &Enrolled, now: Time) -> Result<Vec<Event>, Problem> {
+    let label = added.label.clone();
+    notify(
+        app,
+        tx,
+        added.subject,
+        NoticeAbout::AuthenticatorEnrolled,
+        |lang| match lang {
+            "de" => "Ein Passkey wurde hinzugefügt".to_owned(),
+            _ => "A passkey was added".to_owned(),
+        },
+        |lang| match lang {
+            "de" => format!("Ihrem Konto wurde der Passkey „{label}“ hinzugefügt."),
+            _ => format!("The passkey \"{label}\" was added to your account."),
+        },
+        now,
+    )
+    .await
+}
+
+/// A transaction was confirmed: its text goes out over a channel that the confirming session does not control.
+pub async fn confirmed(
+    app: &App,
+    tx: &mut Tx,
+    subject: SubjectId,
+    counterfoil: &str,
+    display_text: &str,
+    now: Time,
+) -> Result<Vec<Event>, Problem> {
+    notify(
+        app,
+        tx,
+        subject,
+        NoticeAbout::TransactionApproved,
+        |lang| match lang {
+            "de" => format!("Sie haben etwas bestätigt ({counterfoil})"),
+            _ => format!("You confirmed something ({counterfoil})"),
+        },
+        |_| display_text.to_owned(),
+        now,
+    )
+    .await
+}

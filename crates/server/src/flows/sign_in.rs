@@ -1,0 +1,531 @@
+//! Somebody signs in: a passkey at once, or a password and then a code. The session is bound before the first of them is
+//! asked, and gets a new identifier when it becomes theirs.
+
+use super::{
+    attempt,
+    authorize::actor,
+    decide,
+    grant_code::{Grounds, grant_code, met},
+    open_challenge::{self, Opening, open_challenge},
+};
+use crate::{
+    app::App,
+    browser::{Browser, NewSecret, Renewed},
+    page::{Client, Next, Person, Window, sign_in::{SignIn, Step}},
+    problem::{Kind, Problem},
+};
+use counterfoil_core::{
+    assurance::{Acr, Binding, Method},
+    audit::event::{Event, EventKind, VoidReason},
+    authenticator::{password, webauthn},
+    challenge::Challenge,
+    enrolled::Enrolled,
+    evidence::{Evidence, ProofFact},
+    id::{ChallengeId, LoginId, SessionId, SubjectId},
+    limits,
+    proof::Proof,
+    session::{Begun, Login, LoginState, Session, SessionState, SignedIn},
+    statement::Purpose,
+    subject::Subject,
+    time::Time,
+};
+use counterfoil_oauth::{
+    authorize::{AuthorizationRequest, error_location},
+    error::{ErrorCode, OAuthError},
+};
+use counterfoil_store::{ChallengeRecord, KnownDevice, SpendKey, Tx};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+/// What a step of the sign-in page answers.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// The next step.
+    Step(Box<SignIn>),
+    /// Done: where to go.
+    Next(Next),
+}
+
+/// The reply to a step.
+pub type Reply = Renewed<Answer>;
+
+/// A sign-in under way, as the store has it.
+struct UnderWay {
+    challenge: Challenge,
+    record: ChallengeRecord,
+    request: Option<AuthorizationRequest>,
+}
+
+/// Opens a sign-in that no client asked for, or shows the one that is under way.
+pub async fn show<T>(app: &App, browser: &Browser<T>, id: Option<ChallengeId>, to: Option<&str>) -> Result<Reply, Problem> {
+    let under_way = match id {
+        Some(id) => under_way(app, browser, id).await?,
+        None => {
+            let to = own_path(to);
+            if browser.session.signed_in().is_some() {
+                return Ok(plain(Answer::Next(Next { next: to })));
+            }
+            begin(app, browser, to).await?
+        }
+    };
+    step(app, browser, &browser.session.state, under_way.challenge, under_way.request.as_ref()).await
+}
+
+/// A path of our own, for after the sign-in; anything else would make us an open redirector.
+pub fn own_path(to: Option<&str>) -> String {
+    match to {
+        Some(path)
+            if path.starts_with('/')
+                && !path.starts_with("//")
+                && path.len() <= limits::URI_BYTES
+                && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') =>
+        {
+            path.to_owned()
+        }
+        _ => "/me".to_owned(),
+    }
+}
+
+async fn begin<T>(app: &App, browser: &Browser<T>, to: String) -> Result<UnderWay, Problem> {
+    let mut tx = Tx::new(browser.visit.now);
+    let (id, event) = open_challenge(app, &mut tx, opening(browser, None, None, Some(to), vec![Method::Passkey]), None)?;
+    tx.commit(&app.store, event).await?;
+    under_way(app, browser, id).await
+}
+
+fn opening<'a, T>(
+    browser: &'a Browser<T>,
+    subject: Option<SubjectId>,
+    request: Option<&'a AuthorizationRequest>,
+    return_to: Option<String>,
+    asked: Vec<Method>,
+) -> Opening<'a> {
+    Opening {
+        purpose: Purpose::SignIn,
+        session: &browser.session,
+        subject,
+        decision: None,
+        input: None,
+        tier: None,
+        transaction: None,
+        requirement: None,
+        asked,
+        request,
+        registration: None,
+        registration_challenge: None,
+        return_to,
+        lang: browser.visit.lang,
+        now: browser.visit.now,
+    }
+}
+
+/// The open sign-in of this session.
+async fn under_way<T>(app: &App, browser: &Browser<T>, id: ChallengeId) -> Result<UnderWay, Problem> {
+    let record = app.store.challenge(id).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
+    let challenge: Challenge = serde_json::from_value(record.body.clone()).map_err(Problem::internal)?;
+    if challenge.opening().session != browser.session.id {
+        return Err(Problem::new(Kind::OTHER_DEVICE));
+    }
+    if challenge.statement().purpose != Purpose::SignIn {
+        return Err(Problem::new(Kind::NOT_FOUND));
+    }
+    if !challenge.is_open(browser.visit.now) {
+        return Err(Problem::new(Kind::EXPIRED));
+    }
+    let request = challenge.opening().request.clone();
+    let request = request.map(serde_json::from_value).transpose().map_err(Problem::internal)?;
+    Ok(UnderWay { challenge, record, request })
+}
+
+/// What the page asks now.
+async fn step<T>(
+    app: &App,
+    browser: &Browser<T>,
+    state: &SessionState,
+    challenge: Challenge,
+    request: Option<&AuthorizationRequest>,
+) -> Result<Reply, Problem> {
+    let subject = challenge.statement().signer;
+    let asked = &challenge.opening().asked;
+    let passkeys = match subject {
+        Some(subject) => open_challenge::passkeys(app, subject, &challenge.opening().allowed).await?,
+        None => Vec::new(),
+    };
+    let code = asked.contains(&Method::AppCode);
+    let (step, methods) = match (subject, code) {
+        (None, _) => (Step::Identify, vec![Method::Password, Method::Passkey]),
+        (Some(_), true) if passkeys.is_empty() => (Step::Code, vec![Method::AppCode]),
+        (Some(_), true) => (Step::Code, vec![Method::AppCode, Method::Passkey]),
+        (Some(_), false) => (Step::Passkey, vec![Method::Passkey]),
+    };
+    let options = if subject.is_none() || !passkeys.is_empty() {
+        Some(open_challenge::request_options(app, &challenge, &passkeys)?)
+    } else {
+        None
+    };
+    // Named only after a proof: before it, a page must not tell who has an account.
+    let proven = matches!(state, SessionState::SignedIn(_) | SessionState::Anonymous { begun: Some(_) });
+    let person = match subject.filter(|_| proven) {
+        Some(subject) => decide::person(app, subject).await?.map(|person| named(&person.subject)),
+        None => None,
+    };
+    let directory = app.directory.load();
+    let client = request.and_then(|request| {
+        let client = directory.client(&request.client_id)?;
+        Some(Client { name: client.name(browser.visit.lang.tag()).to_owned(), host: host(&request.redirect_uri) })
+    });
+    Ok(plain(Answer::Step(Box::new(SignIn {
+        step,
+        challenge: challenge.id(),
+        client,
+        person,
+        methods,
+        passkey_options: options,
+        reason: None,
+        attempts_left: None,
+        window: Window { now: browser.visit.now, expires_at: challenge.expires_at() },
+    }))))
+}
+
+/// The host that an application lives at, as people read it.
+pub fn host(uri: &str) -> Option<String> {
+    url::Url::parse(uri).ok()?.host_str().map(str::to_owned)
+}
+
+/// A person as pages name them.
+pub fn named(subject: &Subject) -> Person {
+    Person { name: subject.name.clone(), username: subject.usernames.first().cloned().unwrap_or_default() }
+}
+
+fn plain(answer: Answer) -> Reply {
+    Renewed { body: answer, session: None }
+}
+
+/// The first step by typing. An unknown name costs the same time and gets the same answer as a wrong password.
+pub async fn by_password<T>(
+    app: &App,
+    browser: &Browser<T>,
+    id: ChallengeId,
+    username: &str,
+    typed: Zeroizing<String>,
+) -> Result<Reply, Problem> {
+    let under_way = under_way(app, browser, id).await?;
+    let now = browser.visit.now;
+    let subject = app.store.subject_by_username(&username.trim().to_lowercase()).await?;
+    let known = match &subject {
+        Some(subject) => {
+            let all = app.store.authenticators(subject.id).await?;
+            all.into_iter().find(|authenticator| authenticator.method == Method::Password && authenticator.is_active())
+        }
+        None => None,
+    };
+    let (Some(subject), Some(password)) = (subject, known) else {
+        // The same work as for somebody: the time must not tell who has an account.
+        let refusal = app.hash(move || password::refuse(&typed)).await?;
+        tracing::debug!(%refusal, "a name that nobody has");
+        attempt::refused(app, browser, None, None, Method::Password, "unknown").await?;
+        return Err(Problem::new(Kind::NOT_ACCEPTED));
+    };
+    attempt::count(app, browser, &password).await?;
+    let record = password.secret.clone().ok_or_else(|| Problem::internal("a password without its record"))?;
+    let held = attempt::holder(&password, now);
+    let proof = app
+        .hash(move || {
+            let phc = String::from_utf8_lossy(record.expose());
+            password::verify(&typed, &phc, &held, now)
+        })
+        .await?;
+    let Ok(proof) = proof else {
+        attempt::refused(app, browser, Some(subject.id), Some(&password), Method::Password, "wrong").await?;
+        return Err(Problem::new(Kind::NOT_ACCEPTED));
+    };
+    if !subject.is_active() {
+        return Err(Problem::new(Kind::NOT_ACCEPTED));
+    }
+    after_password(app, browser, under_way, &subject, password, proof).await
+}
+
+/// A password is right: the rest is asked of this person, or the sign-in is complete if there is nothing more to ask.
+async fn after_password<T>(
+    app: &App,
+    browser: &Browser<T>,
+    under_way: UnderWay,
+    subject: &Subject,
+    password: Enrolled,
+    proof: Proof,
+) -> Result<Reply, Problem> {
+    let now = browser.visit.now;
+    let accepted = attempt::accepted(app, browser, &proof, None);
+    let fact = proof.into_session_fact().ok_or_else(|| Problem::internal("a password is no assertion"))?;
+    let evidence = Evidence { proofs: vec![fact], approvers: Vec::new() };
+    app.facts.people.invalidate(&subject.id);
+    let authenticators = app.store.authenticators(subject.id).await?;
+    let has = |method| authenticators.iter().any(|a: &Enrolled| a.method == method && a.is_active());
+    let wanted = under_way.request.as_ref().and_then(|request| request.acr_values.iter().min().copied());
+    let mut asked = Vec::new();
+    if has(Method::AppCode) && wanted.is_none_or(|acr| acr <= Acr::Aal2) {
+        asked.push(Method::AppCode);
+    }
+    if has(Method::Passkey) {
+        asked.push(Method::Passkey);
+    }
+    let mut tx = Tx::new(now);
+    tx.change_authenticator(&password.clone().used(now));
+    tx.also(accepted);
+    if asked.is_empty() {
+        if wanted.is_some_and(|acr| acr > Acr::Aal1) {
+            return unmet(app, browser, under_way).await;
+        }
+        let void = voided(app, browser, &mut tx, &under_way)?;
+        tx.also(void);
+        return complete(app, browser, tx, Completion { subject, evidence, used: vec![password], under_way, challenge: None })
+            .await;
+    }
+    // The challenge that asked who it is has its answer; another one asks this person for the rest.
+    let void = voided(app, browser, &mut tx, &under_way)?;
+    tx.also(void);
+    let return_to = under_way.challenge.opening().return_to.clone();
+    let begun = SessionState::Anonymous { begun: Some(Begun { subject: subject.id, evidence }) };
+    tx.change_session(&Session { state: begun.clone(), ..browser.session.clone() });
+    let next = opening(browser, Some(subject.id), under_way.request.as_ref(), return_to, asked);
+    let (id, event) = open_challenge(app, &mut tx, next, None)?;
+    tx.commit(&app.store, event).await?;
+    let record = app.store.challenge(id).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
+    let challenge = serde_json::from_value(record.body).map_err(Problem::internal)?;
+    step(app, browser, &begun, challenge, under_way.request.as_ref()).await
+}
+
+fn voided<T>(app: &App, browser: &Browser<T>, tx: &mut Tx, under_way: &UnderWay) -> Result<Event, Problem> {
+    let now = browser.visit.now;
+    let void = under_way.challenge.clone().void(VoidReason::Changed, now).map_err(|_| Problem::new(Kind::EXPIRED))?;
+    tx.change_challenge(&open_challenge::record(&void, under_way.record.version)?);
+    let kind = EventKind::ChallengeVoid { challenge: void.id(), reason: VoidReason::Changed };
+    Ok(app.event(now, actor(browser), kind))
+}
+
+/// The application asked for more than this person can show: it is told, and not given less.
+async fn unmet<T>(app: &App, browser: &Browser<T>, under_way: UnderWay) -> Result<Reply, Problem> {
+    let mut tx = Tx::new(browser.visit.now);
+    let event = voided(app, browser, &mut tx, &under_way)?;
+    tx.commit(&app.store, event).await?;
+    match under_way.request {
+        Some(request) => {
+            let error = OAuthError::new(
+                ErrorCode::UnmetAuthenticationRequirements,
+                "This person has no authenticator that reaches the assurance asked for.",
+            );
+            Ok(plain(Answer::Next(Next { next: error_location(&request, &error, &app.issuer) })))
+        }
+        None => Err(Problem::new(Kind::DENIED)),
+    }
+}
+
+/// The second step by typing.
+pub async fn by_code<T>(app: &App, browser: &Browser<T>, id: ChallengeId, code: &str) -> Result<Reply, Problem> {
+    let under_way = under_way(app, browser, id).await?;
+    let now = browser.visit.now;
+    let SessionState::Anonymous { begun: Some(begun) } = &browser.session.state else {
+        return Err(Problem::new(Kind::EXPIRED));
+    };
+    let (subject, app_code) = owner(app, begun.subject, Method::AppCode).await?;
+    attempt::count(app, browser, &app_code).await?;
+    let Ok(proof) = attempt::code(&app_code, code, now)? else {
+        attempt::refused(app, browser, Some(subject.id), Some(&app_code), Method::AppCode, "wrong").await?;
+        return Err(Problem::new(Kind::CODE_REFUSED));
+    };
+    let mut tx = Tx::new(now);
+    let step = proof.totp_step().ok_or_else(|| Problem::internal("a code without a step"))?;
+    let remember = now.plus_seconds(limits::TOTP_STEP_SECONDS * 4);
+    tx.spend(SpendKey::totp_step(app_code.id, step), remember);
+    tx.change_authenticator(&app_code.clone().used(now));
+    tx.also(attempt::accepted(app, browser, &proof, Some(id)));
+    let mut evidence = begun.evidence.clone();
+    evidence.proofs.push(proof.fact().clone());
+    let challenge = prove(&under_way, proof, now)?;
+    let password = app.store.authenticators(subject.id).await?;
+    let mut used: Vec<Enrolled> = password
+        .into_iter()
+        .filter(|a| evidence.proofs.iter().any(|proof| proof.authenticator == a.id) && a.id != app_code.id)
+        .collect();
+    used.push(app_code);
+    let completion =
+        Completion { subject: &subject, evidence, used, under_way, challenge: Some(challenge) };
+    match complete(app, browser, tx, completion).await {
+        Err(problem) if problem.kind() == Kind::CONFLICT => Err(Problem::new(Kind::CODE_REFUSED)),
+        other => other,
+    }
+}
+
+async fn owner(app: &App, subject: SubjectId, method: Method) -> Result<(Subject, Enrolled), Problem> {
+    let ended = || Problem::new(Kind::EXPIRED);
+    let subject = app.store.subject(subject).await?.filter(Subject::is_active).ok_or_else(ended)?;
+    let all = app.store.authenticators(subject.id).await?;
+    let found = all.into_iter().find(|authenticator| authenticator.method == method && authenticator.is_active());
+    Ok((subject, found.ok_or_else(|| Problem::new(Kind::AUTHENTICATOR_DISABLED))?))
+}
+
+fn prove(under_way: &UnderWay, proof: Proof, now: Time) -> Result<Challenge, Problem> {
+    under_way.challenge.clone().prove(proof, now).map_err(|error| {
+        tracing::info!(%error, "a proof was not accepted");
+        Problem::new(Kind::CODE_REFUSED)
+    })
+}
+
+/// Signing in by a passkey, with or without a name typed before.
+pub async fn by_passkey<T>(
+    app: &App,
+    browser: &Browser<T>,
+    id: ChallengeId,
+    response: webauthn::Assertion,
+) -> Result<Reply, Problem> {
+    let under_way = under_way(app, browser, id).await?;
+    let now = browser.visit.now;
+    let verified = super::assert_passkey::verify(app, browser, &under_way.challenge, response).await?;
+    let subject = app.store.subject(verified.enrolled.subject).await?.filter(Subject::is_active);
+    let subject = subject.ok_or_else(|| Problem::new(Kind::PASSKEY_REFUSED))?;
+    let mut tx = Tx::new(now);
+    tx.change_authenticator(&verified.after);
+    tx.also(attempt::accepted(app, browser, &verified.proof, Some(id)));
+    let mut evidence = match &browser.session.state {
+        SessionState::Anonymous { begun: Some(begun) } if begun.subject == subject.id => begun.evidence.clone(),
+        SessionState::SignedIn(signed_in) if signed_in.subject == subject.id => signed_in.evidence.clone(),
+        SessionState::SignedIn(_) => return Err(Problem::new(Kind::PASSKEY_REFUSED)),
+        _ => Evidence::default(),
+    };
+    evidence.proofs.push(verified.proof.fact().clone());
+    let challenge = prove(&under_way, verified.proof, now)?;
+    let completion =
+        Completion { subject: &subject, evidence, used: vec![verified.enrolled], under_way, challenge: Some(challenge) };
+    complete(app, browser, tx, completion).await
+}
+
+/// A sign-in that has all it needs.
+struct Completion<'a> {
+    subject: &'a Subject,
+    evidence: Evidence,
+    used: Vec<Enrolled>,
+    under_way: UnderWay,
+    challenge: Option<Challenge>,
+}
+
+/// The session becomes theirs under a new identifier and secret; the login is the root of everything that comes of it.
+async fn complete<T>(app: &App, browser: &Browser<T>, mut tx: Tx, done: Completion<'_>) -> Result<Reply, Problem> {
+    let now = browser.visit.now;
+    let used: Vec<&Enrolled> = done.used.iter().collect();
+    let phishing_resistant = done.evidence.proofs.iter().find(|proof| proof.is_phishing_resistant());
+    let login = match browser.session.signed_in() {
+        Some(signed_in) => {
+            tx.extend_login(signed_in.login, &used);
+            signed_in.login
+        }
+        None => {
+            let login = Login {
+                id: LoginId::new(now, app.random.id()),
+                subject: done.subject.id,
+                at: now,
+                authenticators: used.iter().map(|authenticator| authenticator.id).collect(),
+                state: LoginState::Open {},
+            };
+            tx.begin_login(&login, &used);
+            login.id
+        }
+    };
+    let binding = binding(app, browser, &mut tx, done.subject.id, login, phishing_resistant).await?;
+    let acr = done.evidence.acr(now).unwrap_or(Acr::Aal1);
+    let secret = NewSecret::new(app);
+    // A session with a key that nobody knows, born of what can be relayed, ends soon (DESIGN §4).
+    let seconds =
+        if binding == Binding::NewKey { limits::NEW_KEY_SESSION_SECONDS } else { limits::SESSION_SECONDS };
+    let session = browser.session.successor(
+        SessionId::new(now, app.random.id()),
+        secret.hash,
+        SignedIn { subject: done.subject.id, login, binding, evidence: done.evidence, signed_in_at: now },
+        now,
+        now.plus_seconds(seconds),
+    );
+    tx.raise_session(&browser.session, &session);
+    let signed_in = session.signed_in().ok_or_else(|| Problem::internal("the successor is signed in"))?;
+    if let Some(challenge) = &done.challenge {
+        tx.change_challenge(&open_challenge::record(challenge, done.under_way.record.version)?);
+        tx.also(super::step_up::proven(app, browser, challenge)?);
+    }
+    let next = match &done.under_way.request {
+        None => done.under_way.challenge.opening().return_to.clone().unwrap_or_else(|| "/me".to_owned()),
+        Some(request) => match met(request, &signed_in.evidence, now) {
+            Some((acr, auth_time)) => {
+                let grounds = Grounds {
+                    subject: signed_in.subject,
+                    session: session.id,
+                    login,
+                    challenge: done.challenge.as_ref().map(Challenge::id),
+                    acr,
+                    amr: signed_in.evidence.amr(now).into_iter().map(str::to_owned).collect(),
+                    auth_time,
+                    transaction: None,
+                    request,
+                };
+                match grant_code(app, &mut tx, grounds, now) {
+                    Ok((next, event)) => {
+                        tx.also(event);
+                        next
+                    }
+                    Err(error) => error_location(request, &error, &app.issuer),
+                }
+            }
+            None => {
+                let error = OAuthError::new(
+                    ErrorCode::UnmetAuthenticationRequirements,
+                    "What was shown does not reach the assurance asked for.",
+                );
+                error_location(request, &error, &app.issuer)
+            }
+        },
+    };
+    let kind = EventKind::SessionSignedIn {
+        session: session.id,
+        login,
+        subject: done.subject.id,
+        authenticators: used.iter().map(|authenticator| authenticator.id).collect(),
+        acr,
+        binding,
+    };
+    let event = app.personal_event(
+        now,
+        actor(browser),
+        kind,
+        [("ip", browser.visit.ip.to_string()), ("user_agent", browser.visit.user_agent.clone())],
+    );
+    tx.commit(&app.store, event).await?;
+    app.facts.people.invalidate(&done.subject.id);
+    app.facts.sessions.invalidate(&login);
+    Ok(Renewed { body: Answer::Next(Next { next }), session: Some((session.id, secret)) })
+}
+
+/// What the session's key is worth. A phishing-resistant proof makes its device known from now on.
+pub async fn binding<T>(
+    app: &App,
+    browser: &Browser<T>,
+    tx: &mut Tx,
+    subject: SubjectId,
+    login: LoginId,
+    phishing_resistant: Option<&ProofFact>,
+) -> Result<Binding, Problem> {
+    let now = browser.visit.now;
+    let key = browser.session.key_thumbprint;
+    if let Some(proof) = phishing_resistant {
+        tx.remember_device(&KnownDevice {
+            subject,
+            key_thumbprint: key,
+            authenticator: proof.authenticator,
+            login,
+            at: now,
+            expires_at: now.plus_seconds(limits::KNOWN_DEVICE_SECONDS),
+        });
+        let kind = EventKind::DeviceKnown { subject, key, authenticator: proof.authenticator };
+        tx.also(app.event(now, actor(browser), kind));
+        return Ok(Binding::KnownDevice);
+    }
+    let known = app.store.known_device(subject, &key).await?.is_some_and(|device| now < device.expires_at);
+    Ok(if known { Binding::KnownDevice } else { Binding::NewKey })
+}

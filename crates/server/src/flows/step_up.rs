@@ -1,0 +1,497 @@
+//! The page that asks for exactly one proof of exactly one transaction, and what its answers do.
+
+use super::{
+    attempt,
+    authorize::actor,
+    decide::Record,
+    grant_code::{Grounds, grant_code},
+    open_challenge, sign_in,
+};
+use crate::{
+    app::App,
+    browser::Browser,
+    page::{
+        Back, Client, Window,
+        step_up::{Answer, Answered, Receipt, Row, RowKind, State, StepUp},
+    },
+    problem::{Kind, Problem},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use counterfoil_core::{
+    assurance::{Acr, Binding, Method},
+    audit::event::{Event, EventKind, VoidReason},
+    authenticator::webauthn::Assertion,
+    challenge::{Challenge, ChallengeState},
+    digest::Digest,
+    enrolled::Enrolled,
+    evidence::{Evidence, ProofFact},
+    id::{ChallengeId, DecisionId},
+    limits,
+    proof::Proof,
+    session::{Session, SessionState, SignedIn},
+    statement::Purpose,
+    transaction::RowKind as Kinds,
+};
+use counterfoil_oauth::{
+    authorize::{AuthorizationRequest, error_location},
+    error::{ErrorCode, OAuthError},
+    grant::GrantedTransaction,
+};
+use counterfoil_store::{ChallengeRecord, SpendKey, Tx};
+
+/// A challenge as the store has it, for the session that it belongs to.
+pub struct Stored {
+    /// The challenge.
+    pub challenge: Challenge,
+    /// Its row.
+    pub record: ChallengeRecord,
+    /// The client's request that it answers.
+    pub request: Option<AuthorizationRequest>,
+}
+
+/// The proof that a challenge was given, if it was.
+pub fn proof_of(record: &ChallengeRecord) -> Option<ProofFact> {
+    let challenge: Challenge = serde_json::from_value(record.body.clone()).ok()?;
+    match challenge.state() {
+        ChallengeState::Proven { proof, .. } => Some(proof.clone()),
+        _ => None,
+    }
+}
+
+/// The number on the receipt: forty bits of the challenge's own, enough to find it by and read it out.
+pub fn counterfoil(id: ChallengeId) -> String {
+    const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let digest = Digest::of(id.to_string().as_bytes());
+    let mut bits = digest.as_bytes().iter().take(5).fold(0_u64, |bits, byte| (bits << 8) | u64::from(*byte));
+    let mut text = Vec::with_capacity(9);
+    for place in 0..8 {
+        if place == 4 {
+            text.push('-');
+        }
+        text.push(char::from(ALPHABET[usize::try_from(bits & 31).unwrap_or(0)]));
+        bits >>= 5;
+    }
+    text.into_iter().collect()
+}
+
+/// The challenge, if it belongs to this session. Any other browser consumes nothing and leaves a signal (DESIGN §5).
+pub async fn stored<T>(app: &App, browser: &Browser<T>, id: ChallengeId) -> Result<Stored, Problem> {
+    let signed_in = browser.signed_in().map_err(|problem| problem.next(format!("/sign-in?to=/step-up/{id}")))?;
+    let record = app.store.challenge(id).await?.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
+    let challenge: Challenge = serde_json::from_value(record.body.clone()).map_err(Problem::internal)?;
+    if challenge.opening().session != browser.session.id {
+        let kind = EventKind::RelaySeen {
+            subject: challenge.statement().subject,
+            session: Some(browser.session.id),
+            challenge: Some(id),
+            signal: "other_browser".to_owned(),
+        };
+        let event = app.personal_event(
+            browser.visit.now,
+            actor(browser),
+            kind,
+            [("ip", browser.visit.ip.to_string()), ("user_agent", browser.visit.user_agent.clone())],
+        );
+        Tx::new(browser.visit.now).commit(&app.store, event).await?;
+        return Err(Problem::new(Kind::OTHER_DEVICE));
+    }
+    if challenge.statement().signer != Some(signed_in.subject) {
+        return Err(Problem::new(Kind::NOT_FOUND));
+    }
+    let request = challenge.opening().request.clone();
+    let request = request.map(serde_json::from_value).transpose().map_err(Problem::internal)?;
+    Ok(Stored { challenge, record, request })
+}
+
+/// What the page shows, all of it from the stored challenge.
+pub async fn view<T>(app: &App, browser: &Browser<T>, stored: &Stored) -> Result<StepUp, Problem> {
+    let signed_in = browser.signed_in()?;
+    let now = browser.visit.now;
+    let (challenge, statement) = (&stored.challenge, stored.challenge.statement());
+    let lang = statement.displayed.as_ref().map_or(browser.visit.lang.tag(), |displayed| displayed.lang.as_str());
+    let decision = statement.decision_id.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
+    let record = app.store.decision(decision).await?.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
+    let record: Record = serde_json::from_str(&record.record.body).map_err(Problem::internal)?;
+    let client = asking(app, stored, browser.visit.lang.tag());
+    let pack = app.pack.load();
+    let display = challenge.opening().transaction.as_ref().and_then(|value| {
+        let kind = pack.transaction_type(value.get("type")?.as_str()?)?;
+        kind.render(&kind.validate(value).ok()?, lang)
+    });
+    // What would be shown now must be what was committed when the challenge was opened.
+    let shown = display.as_ref().map(|display| display.digest);
+    if shown != statement.displayed.as_ref().map(|displayed| displayed.display_digest) {
+        return Err(Problem::new(Kind::POLICY_CHANGED));
+    }
+    let passkeys = open_challenge::passkeys(app, signed_in.subject, &challenge.opening().allowed).await?;
+    let open = challenge.is_open(now);
+    let person = super::decide::person(app, signed_in.subject).await?;
+    let person = person.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
+    Ok(StepUp {
+        state: state(challenge, now),
+        id: challenge.id().to_string(),
+        lang: lang.to_owned(),
+        title: display.as_ref().map(|display| display.title.clone()),
+        sentence: display.as_ref().map(|display| display.sentence.clone()),
+        strong: display.as_ref().map(|display| display.strong.clone()).unwrap_or_default(),
+        rows: display.map(|display| rows(&display, &client.name)).unwrap_or_default(),
+        person: sign_in::named(&person.subject),
+        place: None,
+        device: Some(device(&browser.visit.user_agent)),
+        methods: challenge.opening().asked.clone(),
+        passkey_options: if open && challenge.opening().asked.contains(&Method::Passkey) {
+            Some(open_challenge::request_options(app, challenge, &passkeys)?)
+        } else {
+            None
+        },
+        attempts_left: None,
+        enrol_url: None,
+        reason: reason(&record, browser.visit.lang.tag()),
+        policy_version: statement.policy_version.to_string(),
+        decision_id: decision,
+        window: Window { now, expires_at: challenge.expires_at() },
+        receipt: receipt(challenge),
+        back: back(app, stored),
+        client,
+    })
+}
+
+fn reason(record: &Record, lang: &str) -> String {
+    let reasons = &record.answer.grounds.reason_user;
+    reasons.get(lang).or_else(|| reasons.get("en")).cloned().unwrap_or_default()
+}
+
+fn asking(app: &App, stored: &Stored, lang: &str) -> Client {
+    let directory = app.directory.load();
+    let client = stored.request.as_ref().and_then(|request| {
+        let client = directory.client(&request.client_id)?;
+        Some(Client { name: client.name(lang).to_owned(), host: sign_in::host(&request.redirect_uri) })
+    });
+    client.unwrap_or_else(|| Client { name: "Counterfoil".to_owned(), host: sign_in::host(app.issuer.as_str()) })
+}
+
+fn back(app: &App, stored: &Stored) -> Option<Back> {
+    let request = stored.request.as_ref()?;
+    let directory = app.directory.load();
+    let client = directory.client(&request.client_id)?;
+    let denied = OAuthError::new(ErrorCode::AccessDenied, "It was not confirmed.");
+    Some(Back { url: error_location(request, &denied, &app.issuer), name: client.name("en").to_owned() })
+}
+
+fn state(challenge: &Challenge, now: counterfoil_core::time::Time) -> State {
+    match challenge.state() {
+        ChallengeState::Open { .. } if challenge.is_open(now) => State::Open,
+        ChallengeState::Open { .. } => State::Expired,
+        ChallengeState::Proven { .. } | ChallengeState::Registered { .. } => State::Proven,
+        ChallengeState::Refused { .. } => State::Refused,
+        ChallengeState::Void { reason: VoidReason::Expired, .. } => State::Expired,
+        ChallengeState::Void { .. } => State::Void,
+    }
+}
+
+fn receipt(challenge: &Challenge) -> Option<Receipt> {
+    let (at, outcome) = match challenge.state() {
+        ChallengeState::Proven { at, .. } => (*at, Answer::Confirmed),
+        ChallengeState::Refused { at, alarm: true } => (*at, Answer::Alarm),
+        ChallengeState::Refused { at, alarm: false } => (*at, Answer::Refused),
+        _ => return None,
+    };
+    Some(Receipt { counterfoil: counterfoil(challenge.id()), at, outcome })
+}
+
+/// The amount, else the account, is what matters most.
+fn rows(display: &counterfoil_core::transaction::Display, client: &str) -> Vec<Row> {
+    let main = [Kinds::Amount, Kinds::Iban]
+        .iter()
+        .find_map(|kind| display.rows.iter().position(|row| row.kind == *kind))
+        .unwrap_or(0);
+    display
+        .rows
+        .iter()
+        .enumerate()
+        .map(|(at, row)| Row {
+            field: row.field.clone(),
+            label: row.label.clone(),
+            value: if row.kind == Kinds::Iban { row.canonical.clone() } else { row.value.clone() },
+            kind: match row.kind {
+                Kinds::Name => RowKind::Name,
+                Kinds::Iban => RowKind::Iban,
+                Kinds::Amount => RowKind::Amount,
+                Kinds::Id => RowKind::Id,
+                Kinds::Date => RowKind::Date,
+                _ => RowKind::Text,
+            },
+            main: at == main,
+            // Nobody but the application says that a name and an account belong together.
+            given_by: (row.kind == Kinds::Name).then(|| client.to_owned()),
+            changed: None,
+            changed_from: None,
+        })
+        .collect()
+}
+
+/// Browser and system in two words, from a header that anybody can write: a help for memory, no evidence.
+pub fn device(user_agent: &str) -> String {
+    let browser = [("Firefox/", "Firefox"), ("Edg/", "Edge"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]
+        .iter()
+        .find(|(mark, _)| user_agent.contains(mark))
+        .map_or("Browser", |(_, name)| name);
+    let system = [
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ]
+    .iter()
+    .find(|(mark, _)| user_agent.contains(mark))
+    .map(|(_, name)| *name);
+    match system {
+        Some(system) => format!("{browser}, {system}"),
+        None => browser.to_owned(),
+    }
+}
+
+/// Confirmed with a passkey.
+pub async fn by_passkey<T>(
+    app: &App,
+    browser: &Browser<T>,
+    id: ChallengeId,
+    response: Assertion,
+) -> Result<Answered, Problem> {
+    let stored = open(app, browser, id).await?;
+    let verified = super::assert_passkey::verify(app, browser, &stored.challenge, response).await?;
+    let mut tx = Tx::new(browser.visit.now);
+    tx.change_authenticator(&verified.after);
+    confirm(app, browser, tx, stored, verified.enrolled, verified.proof).await
+}
+
+/// Confirmed with a code, where the policy finds a code enough.
+pub async fn by_code<T>(app: &App, browser: &Browser<T>, id: ChallengeId, code: &str) -> Result<Answered, Problem> {
+    let stored = open(app, browser, id).await?;
+    let now = browser.visit.now;
+    if !stored.challenge.opening().asked.contains(&Method::AppCode) {
+        return Err(Problem::new(Kind::CODE_REFUSED));
+    }
+    let signed_in = browser.signed_in()?;
+    let all = app.store.authenticators(signed_in.subject).await?;
+    let allowed = &stored.challenge.opening().allowed;
+    let app_code = all
+        .into_iter()
+        .find(|a| a.method == Method::AppCode && a.is_active() && (allowed.is_empty() || allowed.contains(&a.id)))
+        .ok_or_else(|| Problem::new(Kind::AUTHENTICATOR_DISABLED))?;
+    attempt::count(app, browser, &app_code).await?;
+    let Ok(proof) = attempt::code(&app_code, code, now)? else {
+        attempt::refused(app, browser, Some(signed_in.subject), Some(&app_code), Method::AppCode, "wrong").await?;
+        return Err(Problem::new(Kind::CODE_REFUSED));
+    };
+    let step = proof.totp_step().ok_or_else(|| Problem::internal("a code without a step"))?;
+    let mut tx = Tx::new(now);
+    tx.spend(SpendKey::totp_step(app_code.id, step), now.plus_seconds(limits::TOTP_STEP_SECONDS * 4));
+    tx.change_authenticator(&app_code.clone().used(now));
+    match confirm(app, browser, tx, stored, app_code, proof).await {
+        Err(problem) if problem.kind() == Kind::CONFLICT => Err(Problem::new(Kind::CODE_REFUSED)),
+        other => other,
+    }
+}
+
+async fn open<T>(app: &App, browser: &Browser<T>, id: ChallengeId) -> Result<Stored, Problem> {
+    let stored = stored(app, browser, id).await?;
+    match state(&stored.challenge, browser.visit.now) {
+        State::Open => {}
+        State::Expired => return Err(Problem::new(Kind::EXPIRED)),
+        _ => return Err(Problem::new(Kind::ANSWERED)),
+    }
+    if stored.challenge.statement().policy_version != app.pack.load().version() {
+        return Err(Problem::new(Kind::POLICY_CHANGED));
+    }
+    Ok(stored)
+}
+
+/// The proof answers the challenge; the code for the client, the device and the notice are of the same unit.
+async fn confirm<T>(
+    app: &App,
+    browser: &Browser<T>,
+    mut tx: Tx,
+    stored: Stored,
+    enrolled: Enrolled,
+    proof: Proof,
+) -> Result<Answered, Problem> {
+    let now = browser.visit.now;
+    let signed_in = browser.signed_in()?;
+    tx.extend_login(signed_in.login, &[&enrolled]);
+    tx.also(attempt::accepted(app, browser, &proof, Some(stored.challenge.id())));
+    let phishing_resistant = proof.fact().is_phishing_resistant().then(|| proof.fact().clone());
+    let challenge = stored.challenge.clone().prove(proof, now).map_err(|error| {
+        tracing::info!(%error, "a proof was not accepted");
+        Problem::new(Kind::PASSKEY_REFUSED)
+    })?;
+    tx.change_challenge(&open_challenge::record(&challenge, stored.record.version)?);
+    // A proof for a transaction counts for the device too (DESIGN §4), never for the session's acr.
+    match &phishing_resistant {
+        Some(proof) if signed_in.binding == Binding::NewKey => {
+            let binding =
+                sign_in::binding(app, browser, &mut tx, signed_in.subject, signed_in.login, Some(proof)).await?;
+            let state = SessionState::SignedIn(SignedIn { binding, ..signed_in.clone() });
+            tx.change_session(&Session { state, ..browser.session.clone() });
+        }
+        _ => {
+            tx.require_session(&browser.session);
+        }
+    }
+    let number = counterfoil(challenge.id());
+    if let Some(text) = &challenge.opening().display_text {
+        for event in super::notify::confirmed(app, &mut tx, signed_in.subject, &number, text, now).await? {
+            tx.also(event);
+        }
+    }
+    let next = match &stored.request {
+        None => challenge.opening().return_to.clone(),
+        Some(request) => {
+            let (next, event) = grant(app, &mut tx, &challenge, request, browser, signed_in)?;
+            tx.also(event);
+            Some(next)
+        }
+    };
+    let event = proven(app, browser, &challenge)?;
+    tx.commit(&app.store, event).await?;
+    app.facts.people.invalidate(&signed_in.subject);
+    app.facts.sessions.invalidate(&signed_in.login);
+    let receipt = receipt(&challenge).ok_or_else(|| Problem::internal("a proven challenge has a receipt"))?;
+    Ok(Answered { next, receipt })
+}
+
+/// The code for the transaction's token. Its `acr` is the proof's own.
+fn grant<T>(
+    app: &App,
+    tx: &mut Tx,
+    challenge: &Challenge,
+    request: &AuthorizationRequest,
+    browser: &Browser<T>,
+    signed_in: &SignedIn,
+) -> Result<(String, Event), Problem> {
+    let now = browser.visit.now;
+    let ChallengeState::Proven { proof, .. } = challenge.state() else {
+        return Err(Problem::internal("the challenge is proven"));
+    };
+    let (acr, amr) = shown_by(proof, now);
+    let transaction = match (&request.authorization_details, challenge.statement().decision_id) {
+        (Some(details), Some(decision_id)) if challenge.statement().purpose == Purpose::Transaction => {
+            Some(GrantedTransaction { txn: challenge.id(), decision_id, authorization_details: details.clone() })
+        }
+        _ => None,
+    };
+    let grounds = Grounds {
+        subject: signed_in.subject,
+        session: browser.session.id,
+        login: signed_in.login,
+        challenge: Some(challenge.id()),
+        acr,
+        amr,
+        auth_time: proof.at,
+        transaction,
+        request,
+    };
+    grant_code(app, tx, grounds, now).map_err(|error| Problem::new(Kind::INVALID_REQUEST).detail(error.description()))
+}
+
+/// What one proof alone amounts to, in the words of tokens.
+fn shown_by(proof: &ProofFact, now: counterfoil_core::time::Time) -> (Acr, Vec<String>) {
+    let alone = Evidence { proofs: vec![ProofFact { txn_digest: None, ..proof.clone() }], approvers: Vec::new() };
+    let amr = alone.amr(now).into_iter().map(str::to_owned).collect();
+    (alone.acr(now).unwrap_or(Acr::Aal1), amr)
+}
+
+/// The event of a challenge that got its proof.
+pub fn proven<T>(app: &App, browser: &Browser<T>, challenge: &Challenge) -> Result<Event, Problem> {
+    let ChallengeState::Proven { proof, assertion, .. } = challenge.state() else {
+        return Err(Problem::internal("the challenge is proven"));
+    };
+    let kind = EventKind::ChallengeProven {
+        challenge: challenge.id(),
+        authenticator: proof.authenticator,
+        method: proof.method,
+        assertion: assertion.as_ref().and_then(|assertion| assertion.digest().ok()),
+    };
+    Ok(app.event(browser.visit.now, actor(browser), kind))
+}
+
+/// The person says no, and perhaps that they had not asked.
+pub async fn refuse<T>(app: &App, browser: &Browser<T>, id: ChallengeId, alarm: bool) -> Result<Answered, Problem> {
+    let stored = open(app, browser, id).await?;
+    let now = browser.visit.now;
+    let challenge = stored.challenge.clone().refuse(alarm, now).map_err(|_| Problem::new(Kind::ANSWERED))?;
+    let mut tx = Tx::new(now);
+    tx.change_challenge(&open_challenge::record(&challenge, stored.record.version)?);
+    let kind = EventKind::ChallengeRefused { challenge: id, alarm };
+    tx.commit(&app.store, app.event(now, actor(browser), kind)).await?;
+    let denied = OAuthError::new(ErrorCode::AccessDenied, "The person refused.");
+    let next = match &stored.request {
+        Some(request) => Some(error_location(request, &denied, &app.issuer)),
+        None => challenge.opening().return_to.clone(),
+    };
+    let receipt = receipt(&challenge).ok_or_else(|| Problem::internal("a refused challenge has a receipt"))?;
+    Ok(Answered { next, receipt })
+}
+
+/// The page that an evaluation's `challenge_uri` leads to: what will be asked, and the way back. It opens nothing.
+pub async fn announced<T>(app: &App, browser: &Browser<T>, id: DecisionId) -> Result<StepUp, Problem> {
+    let not_found = || Problem::new(Kind::NOT_FOUND);
+    let signed_in = browser.signed_in().map_err(|problem| problem.next(format!("/sign-in?to=/step-up/{id}")))?;
+    let found = app.store.decision(id).await?.ok_or_else(not_found)?;
+    let record: Record = serde_json::from_str(&found.record.body).map_err(Problem::internal)?;
+    // For the subject in the lodging session alone (CONTRACT §4).
+    if record.input.session.as_ref().map(|session| session.login) != Some(signed_in.login) {
+        return Err(not_found());
+    }
+    let person = super::decide::person(app, signed_in.subject).await?.ok_or_else(not_found)?;
+    let lang = browser.visit.lang.tag();
+    let directory = app.directory.load();
+    let client = record.input.client_id.as_deref().and_then(|id| directory.client(id));
+    let client = Client {
+        name: client.map(|client| client.name(lang).to_owned()).unwrap_or_default(),
+        host: client.and_then(|client| sign_in::host(client.metadata().redirect_uris.first()?.as_str())),
+    };
+    let pack = app.pack.load();
+    let display = record.input.transaction.as_ref().and_then(|value| {
+        let kind = pack.transaction_type(value.get("type")?.as_str()?)?;
+        kind.render(&kind.validate(value).ok()?, lang)
+    });
+    Ok(StepUp {
+        state: State::Announced,
+        id: id.to_string(),
+        lang: lang.to_owned(),
+        title: display.as_ref().map(|display| display.title.clone()),
+        sentence: display.as_ref().map(|display| display.sentence.clone()),
+        strong: display.as_ref().map(|display| display.strong.clone()).unwrap_or_default(),
+        rows: display.map(|display| rows(&display, &client.name)).unwrap_or_default(),
+        person: sign_in::named(&person.subject),
+        place: None,
+        device: Some(device(&browser.visit.user_agent)),
+        methods: record.answer.requirement.iter().map(|requirement| requirement.method).collect(),
+        passkey_options: None,
+        attempts_left: None,
+        enrol_url: record
+            .answer
+            .requirement
+            .as_ref()
+            .filter(|requirement| requirement.enrolment_needed)
+            .map(|_| "/me/passkey".to_owned()),
+        reason: reason(&record, lang),
+        policy_version: record.answer.grounds.policy_version.to_string(),
+        decision_id: id,
+        window: Window {
+            now: browser.visit.now,
+            expires_at: found.record.at.plus_seconds(limits::DECISION_SECONDS),
+        },
+        receipt: None,
+        back: None,
+        client,
+    })
+}
+
+/// Base64url without padding.
+pub fn base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}

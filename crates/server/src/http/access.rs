@@ -1,0 +1,3 @@
+//! AuthZEN 1.0.
+
+pub mod evaluation;

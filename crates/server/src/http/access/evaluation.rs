@@ -1,0 +1,257 @@
+//! `POST /access/v1/evaluation` (AuthZEN 1.0 §6, CONTRACT §4). A deny is 200; 4xx is for requests that cannot be read.
+
+use crate::{
+    app::App,
+    extract,
+    flows::{
+        decide::Decided,
+        evaluate::{self, Possession, Question},
+        redeem,
+    },
+    http::{caller::ApiCaller, v1::redeem::check_name},
+    problem::{Kind, Problem},
+};
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use counterfoil_core::{
+    assurance::Tier,
+    decision::{Asserted, Decision, NetworkFacts},
+    json,
+    limits,
+    requirement::{Missing, Requirement},
+};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Decides, and spends where a permit of tier high or critical was asked with a `redemption_id`.
+pub async fn handle(State(app): State<Arc<App>>, caller: ApiCaller, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut response = match answer(&app, caller, &parts.headers, body).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(problem) => problem.into_response(),
+    };
+    // AuthZEN §10.1: the caller's own identifier comes back.
+    if let Some(id) = parts.headers.get(REQUEST_ID).filter(|id| id.len() <= limits::NAME_BYTES) {
+        response.headers_mut().insert(REQUEST_ID, id.clone());
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn answer(app: &App, caller: ApiCaller, headers: &HeaderMap, body: axum::body::Body) -> Result<Value, Problem> {
+    extract::require_json(headers)?;
+    let bytes = extract::read(body).await?;
+    let document = json::parse_strict(&bytes, limits::JSON_DEPTH)
+        .map_err(|error| Problem::new(Kind::INVALID_REQUEST).detail(error.to_string()))?;
+    let question = question(document, caller.audience)?;
+    let now = app.now();
+    let decided = evaluate::evaluate(app, &question, now).await?;
+    if let Some(refusal) = spend(app, &question, &decided, now).await? {
+        return Ok(refusal);
+    }
+    Ok(render(app, &question, &decided, caller.scopes.iter().any(|scope| scope == "reasons")))
+}
+
+/// A permit of tier high or critical is worth one act: it is spent before it is told.
+async fn spend(
+    app: &App,
+    question: &Question,
+    decided: &Decided,
+    now: counterfoil_core::time::Time,
+) -> Result<Option<Value>, Problem> {
+    let Decision::Permit(permit) = &decided.decision else { return Ok(None) };
+    if permit.grounds().tier < Some(Tier::High) {
+        return Ok(None);
+    }
+    let (Some(token), Some(transaction), Some(name)) =
+        (&question.access_token, permit.transaction(), &question.redemption_id)
+    else {
+        return Err(Problem::internal("a permit of tier high without token, transaction or redemption_id"));
+    };
+    let spend = redeem::Spend {
+        audience: question.audience.clone(),
+        access_token: token.clone(),
+        dpop: None,
+        txn_digest: transaction.digest(),
+        redemption_id: name.clone(),
+    };
+    match redeem::redeem(app, &spend, now).await {
+        Ok(_) => Ok(None),
+        Err(problem) if problem.kind().status.is_client_error() => Ok(Some(json!({
+            "decision": false,
+            "context": {
+                "outcome": "deny",
+                "decision_id": decided.id,
+                "policy_version": decided.decision.grounds().policy_version,
+                "reason_user": problem.kind().title,
+                "error": problem.kind().name,
+            }
+        }))),
+        Err(problem) => Err(problem),
+    }
+}
+
+fn render(app: &App, question: &Question, decided: &Decided, admin: bool) -> Value {
+    let grounds = decided.decision.grounds();
+    let mut context = json!({
+        "outcome": decided.decision.outcome().as_str(),
+        "decision_id": decided.id,
+        "policy_version": grounds.policy_version,
+        "reason_user": grounds.reason_user.get("en").cloned().unwrap_or_default(),
+    });
+    if admin {
+        context["reason_admin"] = json!(grounds.reason_admin);
+    }
+    match &decided.decision {
+        Decision::Permit(_) => {}
+        Decision::StepUp(step_up) => {
+            requirement(&mut context, &step_up.requirement);
+            context["challenge_uri"] = json!(app.issuer.join(&format!("/step-up/{}", decided.id)));
+        }
+        Decision::Deny(denial) => {
+            if let Some(first) = denial.would_take.first() {
+                let mut would_take = json!({});
+                requirement(&mut would_take, first);
+                context["would_take"] = would_take;
+            }
+        }
+    }
+    let _ = question;
+    json!({"decision": matches!(decided.decision, Decision::Permit(_)), "context": context})
+}
+
+fn requirement(context: &mut Value, requirement: &Requirement) {
+    context["acr_values"] = json!(requirement.acr);
+    if let Some(seconds) = requirement.max_age_seconds {
+        context["max_age"] = json!(seconds);
+    }
+    context["transaction_bound"] = json!(requirement.transaction_bound);
+    context["approvers"] = json!(requirement.approvers);
+    if requirement.enrolment_needed {
+        context["enrolment_needed"] = json!(true);
+    }
+    if !requirement.missing.is_empty() {
+        let missing: Vec<&Missing> = requirement.missing.iter().collect();
+        context["missing"] = json!(missing);
+    }
+}
+
+/// Reads the request. Members that are not known are ignored (AuthZEN §4), wrong types are not.
+fn question(document: Value, audience: String) -> Result<Question, Problem> {
+    let Value::Object(mut root) = document else { return Err(invalid("", "an object is expected")) };
+    let mut subject = entity(&mut root, "subject")?;
+    let mut action = entity(&mut root, "action")?;
+    let mut resource = entity(&mut root, "resource")?;
+    let mut context = match root.remove("context") {
+        None => Map::new(),
+        Some(Value::Object(context)) => context,
+        Some(_) => return Err(invalid("/context", "an object is expected")),
+    };
+    let redemption_id = text(&mut context, "/context/redemption_id", "redemption_id")?;
+    if let Some(name) = &redemption_id {
+        check_name(name)?;
+    }
+    Ok(Question {
+        audience,
+        subject_type: required(&mut subject, "/subject/type", "type")?,
+        subject: required(&mut subject, "/subject/id", "id")?,
+        action: required(&mut action, "/action/name", "name")?,
+        resource_type: required(&mut resource, "/resource/type", "type")?,
+        resource_id: required(&mut resource, "/resource/id", "id")?,
+        asserted: Asserted {
+            subject: properties(&mut subject, "/subject/properties")?,
+            resource: properties(&mut resource, "/resource/properties")?,
+            action: properties(&mut action, "/action/properties")?,
+        },
+        access_token: long_text(&mut context, "/context/access_token", "access_token")?,
+        dpop: possession(&mut context)?,
+        transaction: transaction(&mut context)?,
+        redemption_id,
+        network: NetworkFacts {
+            ip: text(&mut context, "/context/ip", "ip")?,
+            user_agent: long_text(&mut context, "/context/user_agent", "user_agent")?,
+            ja4: text(&mut context, "/context/ja4", "ja4")?,
+        },
+    })
+}
+
+fn invalid(pointer: &str, reason: &str) -> Problem {
+    Problem::new(Kind::INVALID_REQUEST).pointer(pointer).detail(reason)
+}
+
+fn entity(root: &mut Map<String, Value>, name: &str) -> Result<Map<String, Value>, Problem> {
+    match root.remove(name) {
+        Some(Value::Object(entity)) => Ok(entity),
+        Some(_) => Err(invalid(&format!("/{name}"), "an object is expected")),
+        None => Err(invalid(&format!("/{name}"), "missing")),
+    }
+}
+
+fn required(entity: &mut Map<String, Value>, pointer: &str, name: &str) -> Result<String, Problem> {
+    match text(entity, pointer, name)? {
+        Some(text) if !text.is_empty() => Ok(text),
+        _ => Err(invalid(pointer, "missing or empty")),
+    }
+}
+
+fn text(entity: &mut Map<String, Value>, pointer: &str, name: &str) -> Result<Option<String>, Problem> {
+    bounded(entity, pointer, name, limits::NAME_BYTES)
+}
+
+fn long_text(entity: &mut Map<String, Value>, pointer: &str, name: &str) -> Result<Option<String>, Problem> {
+    bounded(entity, pointer, name, counterfoil_oauth::access_token::TOKEN_BYTES)
+}
+
+fn bounded(
+    entity: &mut Map<String, Value>,
+    pointer: &str,
+    name: &str,
+    bytes: usize,
+) -> Result<Option<String>, Problem> {
+    match entity.remove(name) {
+        None => Ok(None),
+        Some(Value::String(text)) if text.len() <= bytes => Ok(Some(text)),
+        Some(Value::String(_)) => Err(invalid(pointer, "too long")),
+        Some(_) => Err(invalid(pointer, "a string is expected")),
+    }
+}
+
+fn properties(entity: &mut Map<String, Value>, pointer: &str) -> Result<Map<String, Value>, Problem> {
+    match entity.remove("properties") {
+        None => Ok(Map::new()),
+        Some(Value::Object(properties)) => Ok(properties),
+        Some(_) => Err(invalid(pointer, "an object is expected")),
+    }
+}
+
+fn possession(context: &mut Map<String, Value>) -> Result<Option<Possession>, Problem> {
+    match context.remove("dpop") {
+        None => Ok(None),
+        Some(Value::Object(mut dpop)) => {
+            let missing = |pointer: &'static str| move || invalid(pointer, "missing");
+            Ok(Some(Possession {
+                proof: long_text(&mut dpop, "/context/dpop/proof", "proof")?
+                    .ok_or_else(missing("/context/dpop/proof"))?,
+                method: text(&mut dpop, "/context/dpop/method", "method")?
+                    .ok_or_else(missing("/context/dpop/method"))?,
+                uri: long_text(&mut dpop, "/context/dpop/uri", "uri")?.ok_or_else(missing("/context/dpop/uri"))?,
+            }))
+        }
+        Some(_) => Err(invalid("/context/dpop", "an object is expected")),
+    }
+}
+
+/// One object, as the API will execute it (DESIGN §5).
+fn transaction(context: &mut Map<String, Value>) -> Result<Option<Value>, Problem> {
+    match context.remove("authorization_details") {
+        None => Ok(None),
+        Some(Value::Array(mut list)) if list.len() == 1 => Ok(list.pop()),
+        Some(_) => Err(invalid("/context/authorization_details", "an array of exactly one object is expected")),
+    }
+}

@@ -1,0 +1,229 @@
+//! How callers that are no browsers authenticate: protected APIs, OAuth clients, holders of a token.
+
+use crate::{
+    app::App,
+    extract,
+    problem::{Kind, Problem},
+};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use counterfoil_core::{digest::Digest, time::Time};
+use counterfoil_oauth::{
+    access_token::VerifiedAccessToken,
+    client_auth::{PresentedClient, VerifiedClient, unknown_client},
+    dpop::{self, DpopError, ProvenRequest, VerifiedDpopProof},
+    error::{ErrorCode, OAuthError},
+    form::{Form, is_form_content_type},
+    uri::HttpUri,
+};
+use counterfoil_store::{SpendKey, Upkeep};
+use std::sync::Arc;
+
+/// A protected API that authenticated. Only the extractor makes one.
+#[derive(Debug)]
+pub struct ApiCaller {
+    /// Its audience.
+    pub audience: String,
+    /// What it may ask beyond its own decisions: `reasons` shows `reason_admin`.
+    pub scopes: Vec<String>,
+}
+
+impl FromRequestParts<Arc<App>> for ApiCaller {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        let now = app.now();
+        let mut fields = parts.headers.get_all(header::AUTHORIZATION).iter();
+        let (Some(field), None) = (fields.next(), fields.next()) else { return Err(challenge()) };
+        let Ok(text) = field.to_str() else { return Err(challenge()) };
+        match text.split_once(' ') {
+            Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => {
+                let directory = app.directory.load();
+                let found = directory.api_key(&Digest::of(key.trim().as_bytes()), now).ok_or_else(challenge)?;
+                Ok(Self { audience: found.audience.clone(), scopes: found.scopes.clone() })
+            }
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("dpop") => {
+                let token = held_token(app, parts, token.trim(), now).await.map_err(IntoResponse::into_response)?;
+                let claims = token.claims();
+                // For us, from a client that is a registered API, and nobody's session.
+                if claims.aud != app.issuer.as_str() || claims.lineage.is_some() {
+                    return Err(challenge());
+                }
+                let directory = app.directory.load();
+                let audience = directory.audience_of(&claims.client_id).ok_or_else(challenge)?;
+                let scopes = claims.scope.iter().flat_map(|scope| scope.split(' ')).map(str::to_owned).collect();
+                Ok(Self { audience: audience.to_owned(), scopes })
+            }
+            _ => Err(challenge()),
+        }
+    }
+}
+
+/// 401 with what would be accepted (RFC 9110 §11.6.1).
+fn challenge() -> Response {
+    let mut response = Problem::new(Kind::UNAUTHENTICATED).into_response();
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer, DPoP algs=\"ES256\""));
+    response
+}
+
+/// A token that was presented to us with a proof of its key.
+async fn held_token(
+    app: &App,
+    parts: &Parts,
+    token: &str,
+    now: Time,
+) -> Result<Arc<VerifiedAccessToken>, TokenRefused> {
+    let refuse = |error: OAuthError| TokenRefused { error, nonce: None };
+    let invalid = || refuse(OAuthError::new(ErrorCode::InvalidToken, "The access token is not active."));
+    let verified = crate::flows::evaluate::remembered(app, token, now)
+        .await
+        .map_err(|_| refuse(OAuthError::new(ErrorCode::ServerError, "Something went wrong on our side.")))?
+        .ok_or_else(invalid)?;
+    let uri = HttpUri::parse(&app.issuer.join(parts.uri.path())).map_err(|_| invalid())?;
+    let request = ProvenRequest { method: parts.method.as_str(), uri: &uri, now };
+    let fields = parts.headers.get_all("dpop").iter().filter_map(|field| field.to_str().ok());
+    let proof = dpop::single_header(fields)
+        .and_then(|proof| proof.ok_or(DpopError::Missing))
+        .and_then(|proof| dpop::verify(proof, request, Some(&app.keys.dpop_nonces), Some(verified.bound())));
+    let proof = match proof {
+        Ok(proof) => proof,
+        Err(error) => {
+            let nonce = app.keys.dpop_nonces.issue(now, app.random.bytes());
+            return Err(TokenRefused { error: error.to_oauth(), nonce: Some(nonce) });
+        }
+    };
+    let mut unit = Upkeep::new(now);
+    unit.spend(SpendKey::jti("dpop", &proof.replay_key().to_string()), proof.remember_until());
+    unit.commit(&app.store)
+        .await
+        .map_err(|_| refuse(OAuthError::new(ErrorCode::InvalidDpopProof, "This DPoP proof was used before.")))?;
+    Ok(verified)
+}
+
+/// A token or its proof was not good (RFC 6750 §3.1, RFC 9449 §7.1).
+#[derive(Debug)]
+pub struct TokenRefused {
+    error: OAuthError,
+    nonce: Option<String>,
+}
+
+impl IntoResponse for TokenRefused {
+    fn into_response(self) -> Response {
+        let mut response = (StatusCode::UNAUTHORIZED, Json(&self.error)).into_response();
+        let text = format!(
+            "DPoP error=\"{}\", error_description=\"{}\", algs=\"ES256\"",
+            self.error.code(),
+            self.error.description()
+        );
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(header::WWW_AUTHENTICATE, value);
+        }
+        nonce_header(headers, self.nonce);
+        response
+    }
+}
+
+/// Whoever holds an access token of a person's and proves its key.
+#[derive(Debug)]
+pub struct TokenHolder(pub Arc<VerifiedAccessToken>);
+
+impl FromRequestParts<Arc<App>> for TokenHolder {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        let now = app.now();
+        let missing = || {
+            let error = OAuthError::new(ErrorCode::InvalidToken, "Present an access token with its DPoP proof.");
+            TokenRefused { error, nonce: Some(app.keys.dpop_nonces.issue(now, app.random.bytes())) }.into_response()
+        };
+        let field = parts.headers.get(header::AUTHORIZATION).and_then(|field| field.to_str().ok());
+        let (scheme, token) = field.and_then(|field| field.split_once(' ')).ok_or_else(missing)?;
+        if !scheme.eq_ignore_ascii_case("dpop") {
+            return Err(missing());
+        }
+        let token = token.trim().to_owned();
+        held_token(app, parts, &token, now).await.map(Self).map_err(IntoResponse::into_response)
+    }
+}
+
+/// An OAuth client that authenticated, with its form and its DPoP proof. Only the extractor makes one.
+pub struct ClientCaller {
+    /// The client.
+    pub client: VerifiedClient,
+    /// What it sent.
+    pub form: Form,
+    /// The proof in its header, if there is one.
+    pub dpop: Option<VerifiedDpopProof>,
+    /// When.
+    pub now: Time,
+}
+
+impl FromRequest<Arc<App>> for ClientCaller {
+    type Rejection = OAuthRefused;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, OAuthRefused> {
+        let now = app.now();
+        let (parts, body) = request.into_parts();
+        let nonce = || Some(app.keys.dpop_nonces.issue(now, app.random.bytes()));
+        let refuse = |error: OAuthError| OAuthRefused { error, nonce: nonce() };
+        let declared = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if !declared.is_some_and(is_form_content_type) {
+            return Err(refuse(OAuthError::invalid_request("Content-Type must be application/x-www-form-urlencoded.")));
+        }
+        let body: Bytes = extract::read(body)
+            .await
+            .map_err(|_| refuse(OAuthError::invalid_request("The request is too large.")))?;
+        let form = Form::parse(&body).map_err(refuse)?;
+        let client = authenticate(app, &form, now).map_err(refuse)?;
+        let dpop = proof(app, &parts, now).map_err(|error| refuse(error.to_oauth()))?;
+        Ok(Self { client, form, dpop, now })
+    }
+}
+
+fn authenticate(app: &App, form: &Form, now: Time) -> Result<VerifiedClient, OAuthError> {
+    let presented = PresentedClient::read(form)?;
+    let directory = app.directory.load();
+    let client = directory.client(presented.client_id()).ok_or_else(unknown_client)?;
+    presented.verify(Arc::clone(client), &app.issuer, now)
+}
+
+fn proof(app: &App, parts: &Parts, now: Time) -> Result<Option<VerifiedDpopProof>, DpopError> {
+    let fields = parts.headers.get_all("dpop").iter().filter_map(|field| field.to_str().ok());
+    let Some(proof) = dpop::single_header(fields)? else { return Ok(None) };
+    let uri = HttpUri::parse(&app.issuer.join(parts.uri.path())).map_err(|_| DpopError::Target)?;
+    let request = ProvenRequest { method: parts.method.as_str(), uri: &uri, now };
+    dpop::verify(proof, request, Some(&app.keys.dpop_nonces), None).map(Some)
+}
+
+/// An OAuth error as a direct answer (RFC 6749 §5.2), with a nonce for the next DPoP proof.
+#[derive(Debug)]
+pub struct OAuthRefused {
+    /// The error.
+    pub error: OAuthError,
+    /// The nonce.
+    pub nonce: Option<String>,
+}
+
+impl IntoResponse for OAuthRefused {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let mut response = (status, Json(&self.error)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        nonce_header(headers, self.nonce);
+        response
+    }
+}
+
+/// `DPoP-Nonce`, exactly one (RFC 9449 §8).
+pub fn nonce_header(headers: &mut HeaderMap, nonce: Option<String>) {
+    if let Some(Ok(value)) = nonce.map(|nonce| HeaderValue::from_str(&nonce)) {
+        headers.insert("dpop-nonce", value);
+    }
+}

@@ -1,0 +1,4 @@
+//! Our own API.
+
+pub mod redeem;
+pub mod revocations;
