@@ -1,6 +1,9 @@
 //! All the state that handlers get: one value, no globals.
 
-use crate::{clock::Clock, config::Config, directory::Directory, facts::Facts, keys::Keys, page, problem::Problem, random::Random};
+use crate::{
+    clock::Clock, config::Config, directory::Directory, facts::Facts, keys::Keys, page, problem::Problem,
+    random::Random,
+};
 use arc_swap::ArcSwap;
 use counterfoil_core::{
     audit::event::{Actor, Event, EventKind, Personal},

@@ -53,11 +53,15 @@ pub struct Unreadable {
 impl Directory {
     /// From what the store holds.
     pub fn new(snapshot: Snapshot) -> Result<Self, Unreadable> {
-        let unreadable =
-            |noun, id: &str, error: serde_json::Error| Unreadable { noun, id: id.to_owned(), reason: error.to_string() };
+        let unreadable = |noun, id: &str, error: serde_json::Error| Unreadable {
+            noun,
+            id: id.to_owned(),
+            reason: error.to_string(),
+        };
         let mut clients = HashMap::new();
         for row in snapshot.clients {
-            let client = serde_json::from_value(row.body).map_err(|error| unreadable("client", &row.client_id, error))?;
+            let client =
+                serde_json::from_value(row.body).map_err(|error| unreadable("client", &row.client_id, error))?;
             clients.insert(row.client_id, Arc::new(client));
         }
         let mut apis = HashMap::new();

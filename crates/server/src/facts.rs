@@ -1,7 +1,13 @@
 //! What is remembered for a moment, so that a question does not cost three reads: verified tokens until they end, people
 //! and sessions for a second. Spending and issuing never rely on it: their conditions are checked in the database.
 
-use counterfoil_core::{digest::Digest, enrolled::Enrolled, id::{LoginId, SubjectId, TokenId}, session::{Login, Session}, subject::Subject};
+use counterfoil_core::{
+    digest::Digest,
+    enrolled::Enrolled,
+    id::{LoginId, SubjectId, TokenId},
+    session::{Login, Session},
+    subject::Subject,
+};
 use counterfoil_oauth::access_token::VerifiedAccessToken;
 use moka::sync::Cache;
 use std::{sync::Arc, time::Duration};
@@ -12,7 +18,6 @@ const TOKENS: u64 = 100_000;
 const PEOPLE: u64 = 100_000;
 /// DESIGN §6 "Reach": nodes learn within a second.
 const STALE: Duration = Duration::from_secs(1);
-
 
 /// A person with what they can prove with.
 pub struct Person {

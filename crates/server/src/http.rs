@@ -8,7 +8,11 @@ pub mod operations;
 pub mod page;
 pub mod v1;
 
-use crate::{app::App, browser, problem::{Kind, Problem}};
+use crate::{
+    app::App,
+    browser,
+    problem::{Kind, Problem},
+};
 use axum::{
     Router,
     http::Method,
@@ -55,19 +59,39 @@ pub fn routes() -> Vec<Route> {
     let post_ = |path, who, summary, handler| Route { method: Method::POST, path, who, summary, handler };
     vec![
         // Discovery.
-        get_("/.well-known/oauth-authorization-server", Anyone, "OAuth metadata (RFC 8414)", get(metadata::authorization_server)),
-        get_("/.well-known/openid-configuration", Anyone, "OpenID Connect discovery", get(metadata::authorization_server)),
+        get_(
+            "/.well-known/oauth-authorization-server",
+            Anyone,
+            "OAuth metadata (RFC 8414)",
+            get(metadata::authorization_server),
+        ),
+        get_(
+            "/.well-known/openid-configuration",
+            Anyone,
+            "OpenID Connect discovery",
+            get(metadata::authorization_server),
+        ),
         get_("/.well-known/authzen-configuration", Anyone, "AuthZEN metadata", get(metadata::authzen)),
         get_("/oauth/jwks", Anyone, "Public keys (RFC 7517)", get(metadata::jwks)),
         // OAuth and OpenID Connect.
         post_("/oauth/par", Client, "Push an authorization request (RFC 9126)", post(oauth::par::handle)),
         post_("/oauth/token", Client, "Trade a code for a token, or get one for oneself", post(oauth::token::handle)),
-        get_("/oauth/userinfo", TokenHolder, "Claims about the person (OpenID Connect Core §5.3)", get(oauth::userinfo::handle)),
+        get_(
+            "/oauth/userinfo",
+            TokenHolder,
+            "Claims about the person (OpenID Connect Core §5.3)",
+            get(oauth::userinfo::handle),
+        ),
         // Decisions and spending.
         post_("/access/v1/evaluation", Api, "May this be done? (AuthZEN 1.0)", post(access::evaluation::handle)),
         post_("/v1/redeem", Api, "Spend an approved transaction, once", post(v1::redeem::handle)),
         post_("/v1/redeem/{redemption_id}", Api, "Report what became of it", post(v1::redeem::report)),
-        get_("/v1/revocations", Api, "What must no longer be accepted (server-sent events)", get(v1::revocations::handle)),
+        get_(
+            "/v1/revocations",
+            Api,
+            "What must no longer be accepted (server-sent events)",
+            get(v1::revocations::handle),
+        ),
         // Shells: the same for everybody.
         get_("/", Anyone, "To one's own account", get(page::home)),
         get_("/sign-in", Anyone, "Page: sign in", get(page::sign_in)),
@@ -75,6 +99,12 @@ pub fn routes() -> Vec<Route> {
         get_("/step-up/{id}", Anyone, "Page: confirm one thing", get(page::step_up)),
         get_("/me", Anyone, "Page: one's own account", get(page::me)),
         get_("/me/passkey", Anyone, "Page: add a passkey", get(page::passkey)),
+        get_("/admin", Anyone, "Page: the console", get(page::console)),
+        get_("/admin/decisions", Anyone, "Page: what was decided", get(page::console)),
+        get_("/admin/decisions/{id}", Anyone, "Page: one decision as a story", get(page::console)),
+        get_("/admin/people", Anyone, "Page: who there is", get(page::console)),
+        get_("/admin/policies", Anyone, "Page: what the rules say", get(page::console)),
+        get_("/admin/log", Anyone, "Page: what happened", get(page::console)),
         get_("/assets/{*path}", Anyone, "Scripts, style and texts of the pages", get(page::asset)),
         // What pages ask, each with a session proof.
         post_("/session", Browser, "Begin a session bound to a key", post(page::session::begin)),
@@ -93,6 +123,12 @@ pub fn routes() -> Vec<Route> {
         post_("/me/passkey/options", SignedIn, "Begin to add a passkey", post(page::me::passkey_options)),
         post_("/me/passkey", SignedIn, "Add a passkey", post(page::me::passkey_add)),
         post_("/me/sessions/{id}/end", SignedIn, "End one of one's sessions", post(page::me::end_session)),
+        post_("/admin/overview", SignedIn, "Is anything wrong?", post(page::admin::overview)),
+        post_("/admin/decisions", SignedIn, "What was decided", post(page::admin::decisions)),
+        post_("/admin/decisions/{id}", SignedIn, "One decision as a story", post(page::admin::decision)),
+        post_("/admin/people", SignedIn, "Who there is", post(page::admin::people)),
+        post_("/admin/policies", SignedIn, "What the rules say", post(page::admin::policies)),
+        post_("/admin/log", SignedIn, "What happened", post(page::admin::log)),
         post_("/sign-out", SignedIn, "Sign out", post(page::me::sign_out)),
         // Operations.
         get_("/healthz", Anyone, "The process runs", get(operations::healthz)),

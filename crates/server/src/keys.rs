@@ -1,7 +1,10 @@
 //! Keys: the master key that lives outside the database, and the signing keys that are sealed under it inside.
 
 use crate::random::Random;
-use aws_lc_rs::{rand::SystemRandom, signature::{Ed25519KeyPair, KeyPair as _}};
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{Ed25519KeyPair, KeyPair as _},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use counterfoil_core::{
     audit::checkpoint::{LogKey, Signer},

@@ -110,8 +110,6 @@ pub async fn serve(
     let service = router.into_make_service_with_connect_info::<Peer>();
     match acceptor {
         None => axum::serve(listener, service).with_graceful_shutdown(end).await,
-        Some(acceptor) => {
-            axum::serve(TlsListener::new(listener, acceptor)?, service).with_graceful_shutdown(end).await
-        }
+        Some(acceptor) => axum::serve(TlsListener::new(listener, acceptor)?, service).with_graceful_shutdown(end).await,
     }
 }

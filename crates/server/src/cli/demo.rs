@@ -160,7 +160,10 @@ fn scratch_directory() -> Result<Scratch, Failure> {
     use std::os::unix::fs::DirBuilderExt as _;
     let name = format!("counterfoil-demo-{}", crate::flows::step_up::base64url(&Random.bytes::<9>()));
     let path = std::env::temp_dir().join(name);
-    std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&path)
+        .map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
     Ok(Scratch(path))
 }
 
@@ -213,8 +216,14 @@ fn print_table(seed: &Seed, issuer: &str, app_url: &str) {
         println!("  {:<10} {:<22} {}  {}", user.username, user.password, user.totp_secret, user.code(now));
     }
     println!();
-    println!("  Change a payout account in the treasury: it asks for a passkey. {} may add one that signs", seed.users[0].name);
-    println!("  payments at once (a declared invitation of the demo, which would fall to a relay); one that {}", seed.users[1].name);
+    println!(
+        "  Change a payout account in the treasury: it asks for a passkey. {} may add one that signs",
+        seed.users[0].name
+    );
+    println!(
+        "  payments at once (a declared invitation of the demo, which would fall to a relay); one that {}",
+        seed.users[1].name
+    );
     println!("  adds signs in only, until it has rested 72 hours.");
     println!();
     println!("  Stop with Ctrl-C.");

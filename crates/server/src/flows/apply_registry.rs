@@ -185,11 +185,15 @@ async fn person_(app: &App, person: &crate::registry::Person, now: Time) -> Resu
 fn grants(app: &App, tx: &mut Tx, subject: &Subject, before: Option<&Subject>, now: Time) {
     let names = |person: &Subject| {
         let roles = person.roles.iter().map(|role| format!("role:{role}"));
-        roles.chain(person.groups.iter().map(|group| format!("group:{group}"))).collect::<std::collections::BTreeSet<_>>()
+        roles
+            .chain(person.groups.iter().map(|group| format!("group:{group}")))
+            .collect::<std::collections::BTreeSet<_>>()
     };
     let (after, before) = (names(subject), before.map(names).unwrap_or_default());
-    for (grant, granted) in
-        after.difference(&before).map(|grant| (grant, true)).chain(before.difference(&after).map(|grant| (grant, false)))
+    for (grant, granted) in after
+        .difference(&before)
+        .map(|grant| (grant, true))
+        .chain(before.difference(&after).map(|grant| (grant, false)))
     {
         let kind = EventKind::AccessGranted { subject: subject.id, grant: grant.clone(), granted };
         tx.also(app.event(now, Actor::Host {}, kind));

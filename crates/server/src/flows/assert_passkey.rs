@@ -43,8 +43,7 @@ pub async fn verify<T>(
         return Err(refused());
     };
     let credential = decide::credential(&enrolled).ok_or_else(|| Problem::internal("a passkey without credential"))?;
-    let holder =
-        Holder { subject: enrolled.subject, authenticator: enrolled.id, ceiling: enrolled.ceiling_at(now) };
+    let holder = Holder { subject: enrolled.subject, authenticator: enrolled.id, ceiling: enrolled.ceiling_at(now) };
     let expected = Expected::by(challenge).map_err(Problem::internal)?;
     match webauthn::verify(assertion, &credential, &holder, &expected, now) {
         Ok(verified) => {
@@ -63,7 +62,8 @@ pub async fn verify<T>(
                 Tx::new(now).commit(&app.store, app.event(now, actor(browser), kind)).await?;
             }
             tracing::info!(%error, "an assertion was refused");
-            attempt::refused(app, browser, Some(enrolled.subject), Some(&enrolled), Method::Passkey, error.word()).await?;
+            attempt::refused(app, browser, Some(enrolled.subject), Some(&enrolled), Method::Passkey, error.word())
+                .await?;
             Err(refused())
         }
     }

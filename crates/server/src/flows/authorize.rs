@@ -152,7 +152,11 @@ async fn answer_decision(
             tx.consume_pushed_request(&brought.stored);
             let (challenge, event) = open_challenge(app, &mut tx, opening, Some(&brought.stored.id))?;
             commit(app, tx, event).await?;
-            Ok(if for_transaction { format!("/step-up/{challenge}") } else { format!("/sign-in?challenge={challenge}") })
+            Ok(if for_transaction {
+                format!("/step-up/{challenge}")
+            } else {
+                format!("/sign-in?challenge={challenge}")
+            })
         }
     }
 }
@@ -178,10 +182,7 @@ async fn renewed(
         subject: person.as_deref().map(decide::subject_facts),
         session: browser.session.facts(&login, person.as_ref().and_then(|person| person.subject.recovered_at)),
         enrolled: person.as_ref().map(|p| decide::enrolled_facts(&p.authenticators, now)).unwrap_or_default(),
-        enrollable: person
-            .as_ref()
-            .map(|p| decide::enrollable(p, &signed_in.evidence, None, now))
-            .unwrap_or_default(),
+        enrollable: person.as_ref().map(|p| decide::enrollable(p, &signed_in.evidence, None, now)).unwrap_or_default(),
         evidence: signed_in.evidence.clone(),
         resource: decide::resource_facts(app, &lodged.resource.kind, &lodged.resource.id),
         ..lodged
@@ -257,8 +258,8 @@ async fn sign_in(app: &App, browser: &Browser<FrontChannel>, brought: &Brought) 
         asked: vec![Method::Passkey],
         request: Some(request),
         registration: None,
-                registration_challenge: None,
-                return_to: None,
+        registration_challenge: None,
+        return_to: None,
         lang: browser.visit.lang,
         now,
     };

@@ -146,8 +146,8 @@ async fn invitation(app: &App, subject: &Subject, now: Time) -> Result<Option<In
 fn worth(evidence: &Evidence, invitation: Option<&Invitation>, now: Time) -> Worth {
     let shown = evidence.acr(now).unwrap_or(Acr::Aal1).min(Acr::Phr);
     let ceiling = shown.max(invitation.map_or(Acr::Aal1, |invitation| invitation.ceiling.min(Acr::Phr)));
-    let rest = (ceiling < Acr::Phr)
-        .then(|| Rest { acr: Acr::Phr, until: now.plus_seconds(limits::CEILING_REST_SECONDS) });
+    let rest =
+        (ceiling < Acr::Phr).then(|| Rest { acr: Acr::Phr, until: now.plus_seconds(limits::CEILING_REST_SECONDS) });
     Worth { ceiling, rest }
 }
 
@@ -221,7 +221,8 @@ pub async fn finish<T>(
         secret: None,
         version: 0,
     };
-    let registered = challenge.register(ceremony, enrolled.id, now).map_err(|_| Problem::new(Kind::ENROLMENT_REFUSED))?;
+    let registered =
+        challenge.register(ceremony, enrolled.id, now).map_err(|_| Problem::new(Kind::ENROLMENT_REFUSED))?;
     let mut tx = Tx::new(now);
     tx.require_session(&browser.session);
     tx.change_challenge(&open_challenge::record(&registered, record.version)?);
@@ -275,8 +276,7 @@ fn judge(
     let theirs: RegisterPublicKeyCredential = serde_json::from_value(response).map_err(|error| refused(&error))?;
     library(app)?.register_credential(&theirs, &pending.state, None).map_err(|error| refused(&error))?;
     let object = parse_attestation_object(&ours.attestation_object).map_err(|error| refused(&error))?;
-    let credential =
-        object.credential(&app.config.rp_id(), true, ours.transports).map_err(|error| refused(&error))?;
+    let credential = object.credential(&app.config.rp_id(), true, ours.transports).map_err(|error| refused(&error))?;
     Ok((ceremony, credential))
 }
 

@@ -88,12 +88,7 @@ pub async fn evaluate(app: &App, question: &Question, now: Time) -> Result<Decid
 }
 
 /// Everything the decision depends on.
-async fn input(
-    app: &App,
-    question: &Question,
-    shown: Option<&Shown>,
-    now: Time,
-) -> Result<DecisionInput, Problem> {
+async fn input(app: &App, question: &Question, shown: Option<&Shown>, now: Time) -> Result<DecisionInput, Problem> {
     let id = (question.subject_type == "user").then(|| question.subject.parse::<SubjectId>().ok()).flatten();
     let person = match id {
         Some(id) => decide::person(app, id).await?,

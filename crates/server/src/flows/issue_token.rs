@@ -94,11 +94,8 @@ async fn for_code(
 
 fn code_claims(app: &App, checked: &CheckedGrant, now: Time) -> AccessTokenClaims {
     let granted = checked.grant();
-    let seconds = if granted.transaction.is_some() {
-        limits::TRANSACTION_TOKEN_SECONDS
-    } else {
-        limits::ACCESS_TOKEN_SECONDS
-    };
+    let seconds =
+        if granted.transaction.is_some() { limits::TRANSACTION_TOKEN_SECONDS } else { limits::ACCESS_TOKEN_SECONDS };
     AccessTokenClaims {
         iss: app.issuer.clone(),
         aud: granted.resource.clone(),

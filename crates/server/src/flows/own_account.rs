@@ -1,6 +1,11 @@
 //! `/me`: what one has enrolled and what each is good for, where one is signed in, what was decided lately.
 
-use super::{decide::Record, own_action, sign_in::named, step_up::{counterfoil, device}};
+use super::{
+    decide::Record,
+    own_action,
+    sign_in::named,
+    step_up::{counterfoil, device},
+};
 use crate::{
     app::App,
     browser::Browser,
@@ -161,7 +166,10 @@ async fn confirmation<T>(
     row: &counterfoil_store::DecisionRecord,
     record: &Record,
 ) -> Result<Option<me::Confirmation>, Problem> {
-    use counterfoil_core::{audit::event::ReportedOutcome, challenge::{Challenge, ChallengeState}};
+    use counterfoil_core::{
+        audit::event::ReportedOutcome,
+        challenge::{Challenge, ChallengeState},
+    };
     if record.answer.outcome != Outcome::StepUp || record.answer.txn_digest.is_none() {
         return Ok(None);
     }

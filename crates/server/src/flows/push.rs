@@ -76,11 +76,7 @@ pub async fn lodged(app: &App, id: DecisionId, client_id: &str, now: Time) -> Re
 }
 
 /// What is pushed must be, to the byte, what the API lodged (DESIGN §5).
-fn check_transaction(
-    app: &App,
-    request: &AuthorizationRequest,
-    lodged: &Record,
-) -> Result<Option<Digest>, OAuthError> {
+fn check_transaction(app: &App, request: &AuthorizationRequest, lodged: &Record) -> Result<Option<Digest>, OAuthError> {
     let invalid = |why: &'static str| OAuthError::new(ErrorCode::InvalidAuthorizationDetails, why);
     match (&request.authorization_details, lodged.answer.txn_digest) {
         (None, None) => Ok(None),

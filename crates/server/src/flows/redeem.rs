@@ -55,7 +55,9 @@ pub async fn redeem(app: &App, spend: &Spend, now: Time) -> Result<Value, Proble
     }
     possession(&token, spend, now)?;
     let (Some(txn), Some(details)) = (claims.txn, claims.authorization_details.as_ref()) else {
-        return Err(Problem::new(Kind::INVALID_REQUEST).pointer("/access_token").detail("the token has no transaction"));
+        return Err(Problem::new(Kind::INVALID_REQUEST)
+            .pointer("/access_token")
+            .detail("the token has no transaction"));
     };
     let record = app.store.challenge(txn).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
     let challenge: Challenge = serde_json::from_value(record.body.clone()).map_err(Problem::internal)?;
@@ -69,7 +71,8 @@ pub async fn redeem(app: &App, spend: &Spend, now: Time) -> Result<Value, Proble
     if statement.policy_version != app.pack.load().version() {
         return refuse(app, spend, Some(txn), Kind::POLICY_CHANGED, now).await;
     }
-    let (Some(subject), Some(login), Some(decision)) = (statement.subject, claims.lineage, statement.decision_id) else {
+    let (Some(subject), Some(login), Some(decision)) = (statement.subject, claims.lineage, statement.decision_id)
+    else {
         return Err(Problem::internal("a transaction's statement lacks its subject, login or decision"));
     };
     let answer = json!({
@@ -166,8 +169,7 @@ async fn refuse(
     kind: Kind,
     now: Time,
 ) -> Result<Value, Problem> {
-    let reason =
-        EventKind::SpendRefused { challenge, audience: spend.audience.clone(), reason: kind.name.to_owned() };
+    let reason = EventKind::SpendRefused { challenge, audience: spend.audience.clone(), reason: kind.name.to_owned() };
     let mut tx = Tx::new(now);
     if let Some(challenge) = challenge {
         tx.about("challenge", challenge);

@@ -11,7 +11,10 @@ use super::{
 use crate::{
     app::App,
     browser::{Browser, NewSecret, Renewed},
-    page::{Client, Next, Person, Window, sign_in::{SignIn, Step}},
+    page::{
+        Client, Next, Person, Window,
+        sign_in::{SignIn, Step},
+    },
     problem::{Kind, Problem},
 };
 use counterfoil_core::{
@@ -58,7 +61,12 @@ struct UnderWay {
 }
 
 /// Opens a sign-in that no client asked for, or shows the one that is under way.
-pub async fn show<T>(app: &App, browser: &Browser<T>, id: Option<ChallengeId>, to: Option<&str>) -> Result<Reply, Problem> {
+pub async fn show<T>(
+    app: &App,
+    browser: &Browser<T>,
+    id: Option<ChallengeId>,
+    to: Option<&str>,
+) -> Result<Reply, Problem> {
     let under_way = match id {
         Some(id) => under_way(app, browser, id).await?,
         None => {
@@ -89,7 +97,8 @@ pub fn own_path(to: Option<&str>) -> String {
 
 async fn begin<T>(app: &App, browser: &Browser<T>, to: String) -> Result<UnderWay, Problem> {
     let mut tx = Tx::new(browser.visit.now);
-    let (id, event) = open_challenge(app, &mut tx, opening(browser, None, None, Some(to), vec![Method::Passkey]), None)?;
+    let (id, event) =
+        open_challenge(app, &mut tx, opening(browser, None, None, Some(to), vec![Method::Passkey]), None)?;
     tx.commit(&app.store, event).await?;
     under_way(app, browser, id).await
 }
@@ -279,8 +288,13 @@ async fn after_password<T>(
         }
         let void = voided(app, browser, &mut tx, &under_way)?;
         tx.also(void);
-        return complete(app, browser, tx, Completion { subject, evidence, used: vec![password], under_way, challenge: None })
-            .await;
+        return complete(
+            app,
+            browser,
+            tx,
+            Completion { subject, evidence, used: vec![password], under_way, challenge: None },
+        )
+        .await;
     }
     // The challenge that asked who it is has its answer; another one asks this person for the rest.
     let void = voided(app, browser, &mut tx, &under_way)?;
@@ -349,8 +363,7 @@ pub async fn by_code<T>(app: &App, browser: &Browser<T>, id: ChallengeId, code: 
         .filter(|a| evidence.proofs.iter().any(|proof| proof.authenticator == a.id) && a.id != app_code.id)
         .collect();
     used.push(app_code);
-    let completion =
-        Completion { subject: &subject, evidence, used, under_way, challenge: Some(challenge) };
+    let completion = Completion { subject: &subject, evidence, used, under_way, challenge: Some(challenge) };
     match complete(app, browser, tx, completion).await {
         Err(problem) if problem.kind() == Kind::CONFLICT => Err(Problem::new(Kind::CODE_REFUSED)),
         other => other,
@@ -395,8 +408,13 @@ pub async fn by_passkey<T>(
     };
     evidence.proofs.push(verified.proof.fact().clone());
     let challenge = prove(&under_way, verified.proof, now)?;
-    let completion =
-        Completion { subject: &subject, evidence, used: vec![verified.enrolled], under_way, challenge: Some(challenge) };
+    let completion = Completion {
+        subject: &subject,
+        evidence,
+        used: vec![verified.enrolled],
+        under_way,
+        challenge: Some(challenge),
+    };
     complete(app, browser, tx, completion).await
 }
 
@@ -435,8 +453,7 @@ async fn complete<T>(app: &App, browser: &Browser<T>, mut tx: Tx, done: Completi
     let acr = done.evidence.acr(now).unwrap_or(Acr::Aal1);
     let secret = NewSecret::new(app);
     // A session with a key that nobody knows, born of what can be relayed, ends soon (DESIGN §4).
-    let seconds =
-        if binding == Binding::NewKey { limits::NEW_KEY_SESSION_SECONDS } else { limits::SESSION_SECONDS };
+    let seconds = if binding == Binding::NewKey { limits::NEW_KEY_SESSION_SECONDS } else { limits::SESSION_SECONDS };
     let session = browser.session.successor(
         SessionId::new(now, app.random.id()),
         secret.hash,

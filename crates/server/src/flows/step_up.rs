@@ -3,6 +3,7 @@
 use super::{
     attempt,
     authorize::actor,
+    compare,
     decide::Record,
     grant_code::{Grounds, grant_code},
     open_challenge, sign_in,
@@ -127,6 +128,10 @@ pub async fn view<T>(app: &App, browser: &Browser<T>, stored: &Stored) -> Result
     let open = challenge.is_open(now);
     let person = super::decide::person(app, signed_in.subject).await?;
     let person = person.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
+    let mut values = display.as_ref().map(|display| rows(display, &client.name)).unwrap_or_default();
+    if let Some(display) = display.as_ref().filter(|_| open) {
+        compare::mark(&mut values, &display.rows, &compare::earlier(app, &pack, decision, &record, lang).await?);
+    }
     Ok(StepUp {
         state: state(challenge, now),
         id: challenge.id().to_string(),
@@ -134,7 +139,7 @@ pub async fn view<T>(app: &App, browser: &Browser<T>, stored: &Stored) -> Result
         title: display.as_ref().map(|display| display.title.clone()),
         sentence: display.as_ref().map(|display| display.sentence.clone()),
         strong: display.as_ref().map(|display| display.strong.clone()).unwrap_or_default(),
-        rows: display.map(|display| rows(&display, &client.name)).unwrap_or_default(),
+        rows: values,
         person: sign_in::named(&person.subject),
         place: None,
         device: Some(device(&browser.visit.user_agent)),
@@ -224,6 +229,7 @@ fn rows(display: &counterfoil_core::transaction::Display, client: &str) -> Vec<R
             main: at == main,
             // Nobody but the application says that a name and an account belong together.
             given_by: (row.kind == Kinds::Name).then(|| client.to_owned()),
+            mixed_scripts: row.mixed_scripts,
             changed: None,
             changed_from: None,
         })
@@ -481,10 +487,7 @@ pub async fn announced<T>(app: &App, browser: &Browser<T>, id: DecisionId) -> Re
         reason: reason(&record, lang),
         policy_version: record.answer.grounds.policy_version.to_string(),
         decision_id: id,
-        window: Window {
-            now: browser.visit.now,
-            expires_at: found.record.at.plus_seconds(limits::DECISION_SECONDS),
-        },
+        window: Window { now: browser.visit.now, expires_at: found.record.at.plus_seconds(limits::DECISION_SECONDS) },
         receipt: None,
         back: None,
         client,

@@ -4,10 +4,8 @@
 //! session's key (DESIGN §6), and builds the page by the DOM alone. The structs here are those replies, one file per page;
 //! nothing in this module decides anything.
 
-#[expect(dead_code, reason = "the console's endpoints are not built yet")]
 pub mod admin;
 pub mod asset;
-#[expect(dead_code, reason = "the console's endpoints are not built yet")]
 pub mod chart;
 pub mod enrol;
 pub mod event;

@@ -117,16 +117,16 @@ impl Seed {
             let bytes = app.random.bytes::<{ counterfoil_core::limits::TOTP_SECRET_BYTES }>();
             let secret = TotpSecret::new(&bytes).map_err(Failure::new)?;
             Ok::<_, Failure>(User {
-            sub: SubjectId::new(now, app.random.id()),
-            username: username.to_owned(),
-            name: name.to_owned(),
-            password: passphrase(app),
-            totp_secret: secret.base32().to_string(),
-            totp_bytes: URL_SAFE_NO_PAD.encode(bytes),
-            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
-            groups: vec![GROUP.to_owned()],
-            first_passkey,
-        })
+                sub: SubjectId::new(now, app.random.id()),
+                username: username.to_owned(),
+                name: name.to_owned(),
+                password: passphrase(app),
+                totp_secret: secret.base32().to_string(),
+                totp_bytes: URL_SAFE_NO_PAD.encode(bytes),
+                roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+                groups: vec![GROUP.to_owned()],
+                first_passkey,
+            })
         };
         Ok(Self {
             issuer: issuer.to_owned(),
@@ -146,7 +146,8 @@ impl Seed {
 
     /// What an operator would have written in the registry file.
     pub fn registry(&self) -> Registry {
-        let names = |en: &str, de: &str| BTreeMap::from([("en".to_owned(), en.to_owned()), ("de".to_owned(), de.to_owned())]);
+        let names =
+            |en: &str, de: &str| BTreeMap::from([("en".to_owned(), en.to_owned()), ("de".to_owned(), de.to_owned())]);
         let client = |id: &str, name, jwk: &str, redirects: Vec<String>, grant: &str, audience: &str| Client {
             client_id: id.to_owned(),
             name,
@@ -225,9 +226,7 @@ impl Seed {
 
     /// What the ready file says (CONTRACT §2).
     pub fn ready(&self, issuer: &str, app_url: &str, app_address: SocketAddr) -> Value {
-        let client = |id: &str, jwk: &str, redirects: Vec<String>| {
-            json!({"client_id": id, "auth_method": "private_key_jwt", "private_jwk": parse(jwk), "redirect_uris": redirects})
-        };
+        let client = |id: &str, jwk: &str, redirects: Vec<String>| json!({"client_id": id, "auth_method": "private_key_jwt", "private_jwk": parse(jwk), "redirect_uris": redirects});
         json!({
             "issuer": issuer,
             "app_url": app_url,
@@ -281,7 +280,9 @@ fn private_jwk() -> Result<String, Failure> {
 }
 
 fn public_jwk(private: &str) -> Value {
-    let signer = serde_json::from_str(private).ok().and_then(|jwk| Es256Signer::from_private_jwk(&jwk, SystemRandom::new()).ok());
+    let signer = serde_json::from_str(private)
+        .ok()
+        .and_then(|jwk| Es256Signer::from_private_jwk(&jwk, SystemRandom::new()).ok());
     signer.map(|signer| signer.public_jwk().clone().into()).unwrap_or(Value::Null)
 }
 
@@ -356,7 +357,8 @@ async fn create(app: &App, user: &User) -> Result<(), Failure> {
         let kind = EventKind::InvitationChanged { invitation: invitation.id, subject: user.sub, ceiling, used: false };
         tx.also(app.event(now, Actor::Host {}, kind));
     }
-    for grant in user.roles.iter().map(|r| format!("role:{r}")).chain(user.groups.iter().map(|g| format!("group:{g}"))) {
+    for grant in user.roles.iter().map(|r| format!("role:{r}")).chain(user.groups.iter().map(|g| format!("group:{g}")))
+    {
         tx.also(app.event(now, Actor::Host {}, EventKind::AccessGranted { subject: user.sub, grant, granted: true }));
     }
     let kind = EventKind::SubjectCreated { subject: user.sub };

@@ -20,8 +20,7 @@ use axum::{
 use counterfoil_core::{
     assurance::Tier,
     decision::{Asserted, Decision, NetworkFacts},
-    json,
-    limits,
+    json, limits,
     requirement::{Missing, Requirement},
 };
 use serde_json::{Map, Value, json};

@@ -1,6 +1,11 @@
 //! `POST /sign-in` and its steps.
 
-use crate::{app::App, browser::Browser, flows::sign_in, problem::{Kind, Problem}};
+use crate::{
+    app::App,
+    browser::Browser,
+    flows::sign_in,
+    problem::{Kind, Problem},
+};
 use axum::{extract::State, response::Response};
 use counterfoil_core::{authenticator::webauthn::Assertion, id::ChallengeId};
 use serde::Deserialize;

@@ -57,7 +57,9 @@ impl Reader {
                 self.position = entry.position;
                 if matches!(entry.kind.as_str(), "login" | "token" | "key") {
                     let data = json!({"kind": entry.kind, "id": entry.value});
-                    return Some(Event::default().id(entry.position.to_string()).event("revoked").data(data.to_string()));
+                    return Some(
+                        Event::default().id(entry.position.to_string()).event("revoked").data(data.to_string()),
+                    );
                 }
                 continue;
             }
