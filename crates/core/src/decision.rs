@@ -10,7 +10,7 @@ use crate::{
     digest::Digest,
     evidence::{Evidence, SessionFacts},
     id::{AuthenticatorId, SubjectId},
-    requirement::Requirement,
+    requirement::{Missing, Requirement},
     time::Time,
     transaction::{Amount, Transaction},
 };
@@ -247,7 +247,7 @@ pub struct Enrollable {
 }
 
 /// The answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[must_use]
 pub enum Decision {
     /// It may be done now.
@@ -259,7 +259,8 @@ pub enum Decision {
 }
 
 /// That something may be done. Only [`decide`] makes one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
+#[must_use]
 pub struct Permit {
     pub(crate) grounds: Grounds,
     pub(crate) transaction: Option<Transaction>,
@@ -418,6 +419,16 @@ impl Decision {
             Self::Permit(permit) => &permit.grounds,
             Self::StepUp(step_up) => &step_up.grounds,
             Self::Deny(denial) => &denial.grounds,
+        }
+    }
+
+    /// What was shown is enough: a permit, or one that only waits for the key to be spent under. This is what a sign-in
+    /// or an approval asks before it issues a code; only redeeming and evaluating with a `redemption_id` permit.
+    pub fn is_proven(&self) -> bool {
+        match self {
+            Self::Permit(_) => true,
+            Self::StepUp(step_up) => step_up.requirement.missing == [Missing::RedemptionId],
+            Self::Deny(_) => false,
         }
     }
 

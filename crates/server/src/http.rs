@@ -4,6 +4,7 @@ pub mod access;
 pub mod caller;
 pub mod metadata;
 pub mod oauth;
+pub mod openapi;
 pub mod operations;
 pub mod page;
 pub mod v1;
@@ -131,6 +132,7 @@ pub fn routes() -> Vec<Route> {
         post_("/admin/log", SignedIn, "What happened", post(page::admin::log)),
         post_("/sign-out", SignedIn, "Sign out", post(page::me::sign_out)),
         // Operations.
+        get_("/openapi.json", Anyone, "This table, for programs", get(openapi::handle)),
         get_("/healthz", Anyone, "The process runs", get(operations::healthz)),
         get_("/readyz", Anyone, "The process can answer", get(operations::readyz)),
     ]

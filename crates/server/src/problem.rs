@@ -22,8 +22,6 @@ macro_rules! kinds {
     ($($(#[$doc:meta])* $constant:ident = $name:literal, $status:ident, $title:literal;)*) => {
         impl Kind {
             $($(#[$doc])* pub const $constant: Kind = Kind { name: $name, status: StatusCode::$status, title: $title };)*
-            /// Every kind, for the documentation.
-            pub const ALL: &'static [Kind] = &[$(Kind::$constant),*];
         }
     };
 }
@@ -55,20 +53,14 @@ kinds! {
     CODE_REFUSED = "code-refused", UNPROCESSABLE_ENTITY, "The code was not accepted";
     /// An assertion that does not verify.
     PASSKEY_REFUSED = "passkey-refused", UNPROCESSABLE_ENTITY, "The passkey was not accepted";
-    /// A passkey whose ceiling is below what is needed.
-    PASSKEY_TOO_WEAK = "passkey-too-weak", FORBIDDEN, "This passkey does not count for this yet";
     /// A registration that does not verify.
     ENROLMENT_REFUSED = "enrolment-refused", UNPROCESSABLE_ENTITY, "The passkey could not be added";
     /// The passkey is enrolled already.
     ALREADY_ENROLLED = "already-enrolled", CONFLICT, "This passkey is enrolled already";
-    /// An authenticator rests after failures.
-    THROTTLED = "throttled", TOO_MANY_REQUESTS, "Too many tries";
     /// Too many failures: it has to be bound anew.
     AUTHENTICATOR_DISABLED = "authenticator-disabled", FORBIDDEN, "This way of signing in is disabled";
     /// A pushed request that is unknown, used or too old.
     REQUEST_UNKNOWN = "request-unknown", BAD_REQUEST, "This request is unknown, used or too old";
-    /// An invitation that is unknown, used or too old.
-    INVITATION_SPENT = "invitation-spent", GONE, "This link has been used or is too old";
     /// Nothing there, or nothing for this caller.
     NOT_FOUND = "not-found", NOT_FOUND, "There is no such thing here";
     /// The method is not served at this path.
@@ -79,8 +71,6 @@ kinds! {
     CONFLICT = "conflict", CONFLICT, "The state has changed";
     /// The challenge belongs to another session.
     OTHER_DEVICE = "other-device", CONFLICT, "This was started on another device";
-    /// Someone may be between the person and us.
-    RELAY_SUSPECTED = "relay-suspected", FORBIDDEN, "Someone may be between you and us";
     /// Redeem: the transaction was spent already, under another redemption.
     SPENT = "spent", CONFLICT, "This approval has been used";
     /// Redeem: the digest is not the approved transaction's.
@@ -97,10 +87,16 @@ kinds! {
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side";
 }
 
-/// A refusal, ready to be sent.
+/// A refusal, ready to be sent. Small, because every fallible function carries one.
 #[derive(Debug, Clone)]
 pub struct Problem {
     kind: Kind,
+    said: Option<Box<Said>>,
+}
+
+/// What is said beyond the kind.
+#[derive(Debug, Clone, Default)]
+struct Said {
     detail: Option<String>,
     pointer: Option<String>,
     next: Option<String>,
@@ -125,36 +121,39 @@ struct Body<'a> {
 
 impl Problem {
     /// A refusal of this kind without further words.
-    pub fn new(kind: Kind) -> Self {
-        Self { kind, detail: None, pointer: None, next: None, extra: serde_json::Map::new() }
+    pub const fn new(kind: Kind) -> Self {
+        Self { kind, said: None }
+    }
+
+    fn say(mut self, add: impl FnOnce(&mut Said)) -> Self {
+        add(self.said.get_or_insert_default());
+        self
     }
 
     /// What happened this time, in a sentence that holds no secret and nothing about other people.
     #[must_use]
-    pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
-        self
+    pub fn detail(self, detail: impl Into<String>) -> Self {
+        self.say(|said| said.detail = Some(detail.into()))
     }
 
     /// Which member of the body is meant (RFC 6901).
     #[must_use]
-    pub fn pointer(mut self, pointer: impl Into<String>) -> Self {
-        self.pointer = Some(pointer.into());
-        self
+    pub fn pointer(self, pointer: impl Into<String>) -> Self {
+        self.say(|said| said.pointer = Some(pointer.into()))
     }
 
     /// Where a page goes from here.
     #[must_use]
-    pub fn next(mut self, next: impl Into<String>) -> Self {
-        self.next = Some(next.into());
-        self
+    pub fn next(self, next: impl Into<String>) -> Self {
+        self.say(|said| said.next = Some(next.into()))
     }
 
     /// A further member that this kind has (RFC 9457 §3.2).
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
-        self.extra.insert(name.to_owned(), value.into());
-        self
+    pub fn with(self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.say(|said| {
+            said.extra.insert(name.to_owned(), value.into());
+        })
     }
 
     /// What kind of refusal this is.
@@ -191,15 +190,16 @@ impl From<counterfoil_store::CommitError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let said = self.said.unwrap_or_default();
         let body = Body {
             r#type: format!("urn:counterfoil:problem:{}", self.kind.name),
             code: self.kind.name,
             title: self.kind.title,
             status: self.kind.status.as_u16(),
-            detail: self.detail.as_deref(),
-            pointer: self.pointer.as_deref(),
-            next: self.next.as_deref(),
-            extra: &self.extra,
+            detail: said.detail.as_deref(),
+            pointer: said.pointer.as_deref(),
+            next: said.next.as_deref(),
+            extra: &said.extra,
         };
         let mut response = (self.kind.status, Json(body)).into_response();
         let headers = response.headers_mut();

@@ -35,7 +35,7 @@ const HIGH_WATER_FILE: &str = "high-water.json";
 
 /// Opens everything. What is made on the first start is made here and recorded.
 pub async fn start(config: Config, pack: &BTreeMap<String, Vec<u8>>, demo: bool) -> Result<Arc<App>, Failure> {
-    let (clock, random) = (Clock::System, Random);
+    let (clock, random) = (Clock, Random);
     make_private_directory(&config.data)?;
     let master = keys::master(&config.data.join(MASTER_KEY_FILE), random).map_err(Failure::new)?;
     let url = config.database_url();
@@ -45,7 +45,7 @@ pub async fn start(config: Config, pack: &BTreeMap<String, Vec<u8>>, demo: bool)
         master: &master,
         high_water: config.data.join(HIGH_WATER_FILE),
         node: "node-1",
-        edges: edges(&clock, random),
+        edges: edges(clock, random),
     })
     .await
     .map_err(Failure::new)?;
@@ -67,8 +67,7 @@ pub async fn start(config: Config, pack: &BTreeMap<String, Vec<u8>>, demo: bool)
     Ok(app)
 }
 
-fn edges(clock: &Clock, random: Random) -> Edges {
-    let clock = clock.clone();
+fn edges(clock: Clock, random: Random) -> Edges {
     Edges { now: Arc::new(move || clock.now()), random: Arc::new(move |bytes| random.fill(bytes)) }
 }
 
@@ -110,7 +109,7 @@ async fn system_key(
     make: impl Fn() -> Option<(Vec<u8>, Vec<u8>)>,
 ) -> Result<Secret, Failure> {
     let known = store.system_keys(kind).await.map_err(Failure::new)?;
-    let active = known.into_iter().rev().find(|key| matches!(key.state, SystemKeyState::Active {}));
+    let active = known.into_iter().rev().find(|key| matches!(key.state, SystemKeyState::Active));
     if let Some(secret) = active.and_then(|key| key.secret) {
         return Ok(secret);
     }
@@ -122,7 +121,7 @@ async fn system_key(
     tx.put_key(&SystemKey {
         id: id.clone(),
         kind: kind.to_owned(),
-        state: SystemKeyState::Active {},
+        state: SystemKeyState::Active,
         created_at: now,
         public: json!({"key": crate::flows::step_up::base64url(&public)}),
         secret: Some(secret.clone()),
@@ -134,7 +133,7 @@ async fn system_key(
 }
 
 /// Compiles a pack and makes it the active one, if it is not.
-async fn activate(
+pub async fn activate(
     store: &Store,
     files: &BTreeMap<String, Vec<u8>>,
     now: Time,

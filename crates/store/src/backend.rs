@@ -3,13 +3,14 @@
 //! Every statement is one text for both: `$1` placeholders, TEXT, BIGINT and bytes. What differs (how a transaction
 //! begins, how a connection is opened, which error code says "run it again") stands here and nowhere else.
 
+use crate::table::Kind;
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Row as _,
     Sqlite, SqliteConnection, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions, PgRow},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{fmt::Write as _, str::FromStr, sync::Arc, time::Duration};
 
 /// How long a statement waits for another process's lock on the SQLite file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -17,21 +18,19 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;
 /// Statements kept prepared per connection: every verb times every power of two of rows.
 const STATEMENTS: usize = 512;
+/// Rows of one statement at most; and values, far below SQLite's bound of 32,766.
+const ROWS: usize = 256;
+const VALUES: usize = 8_192;
+/// The log of SQLite is folded into the file after so many pages (32 MB). At the default of 4 MB a busy writer would
+/// flush the file several times a second.
+const WAL_PAGES: &str = "8192";
 
-/// Runs the same tokens for the engine at hand; `$db` names its sqlx type.
+/// Runs the same tokens for the engine at hand.
 macro_rules! on_engine {
-    ($enum:ident, $it:expr, $db:ident, $inner:pat => $body:expr) => {
+    ($enum:ident, $it:expr, $inner:pat => $body:expr) => {
         match $it {
-            $enum::Sqlite($inner) => {
-                #[allow(dead_code)]
-                type $db = Sqlite;
-                $body
-            }
-            $enum::Postgres($inner) => {
-                #[allow(dead_code)]
-                type $db = Postgres;
-                $body
-            }
+            $enum::Sqlite($inner) => $body,
+            $enum::Postgres($inner) => $body,
         }
     };
 }
@@ -76,9 +75,37 @@ impl Value {
         Self::Bytes(Arc::from(bytes.as_ref()))
     }
 
+    fn as_text(&self) -> Result<Option<&str>, sqlx::Error> {
+        match self {
+            Self::Text(text) => Ok(Some(text)),
+            Self::NoText => Ok(None),
+            _ => Err(wrong_kind()),
+        }
+    }
+
+    fn as_int(&self) -> Result<Option<i64>, sqlx::Error> {
+        match self {
+            Self::Int(int) => Ok(Some(*int)),
+            Self::NoInt => Ok(None),
+            _ => Err(wrong_kind()),
+        }
+    }
+
+    fn as_bytes(&self) -> Result<Option<&[u8]>, sqlx::Error> {
+        match self {
+            Self::Bytes(bytes) => Ok(Some(bytes)),
+            Self::NoBytes => Ok(None),
+            _ => Err(wrong_kind()),
+        }
+    }
+
     pub(crate) const fn time(time: counterfoil_core::time::Time) -> Self {
         Self::Int(time.millis())
     }
+}
+
+fn wrong_kind() -> sqlx::Error {
+    sqlx::Error::Encode("a value of another kind than its column's, or that only the writer can fill in".into())
 }
 
 /// What a failed statement means for the caller.
@@ -142,12 +169,59 @@ macro_rules! bound {
                 Value::NoInt => query.bind(None::<i64>),
                 Value::NoBytes => query.bind(None::<Vec<u8>>),
                 Value::Epoch | Value::Run | Value::Number => {
-                    return Err(sqlx::Error::Encode("a value that only the writer can fill in".into()));
+                    return Err(wrong_kind());
                 }
             };
         }
         query
     }};
+}
+
+/// One array for each column.
+macro_rules! bound_arrays {
+    ($sql:expr, $kinds:expr, $rows:expr) => {{
+        let mut query = sqlx::query::<Postgres>(AssertSqlSafe($sql));
+        for (at, kind) in $kinds.iter().enumerate() {
+            let column = $rows.iter().map(|row| row.get(at).unwrap_or(&Value::NoText));
+            query = match kind {
+                Kind::Text => query.bind(column.map(Value::as_text).collect::<Result<Vec<_>, _>>()?),
+                Kind::Int => query.bind(column.map(Value::as_int).collect::<Result<Vec<_>, _>>()?),
+                Kind::Bytes => query.bind(column.map(Value::as_bytes).collect::<Result<Vec<_>, _>>()?),
+            };
+        }
+        query
+    }};
+}
+
+/// The largest power of two that is at most `left` and within the bounds.
+fn power_of_two(left: usize, width: usize) -> usize {
+    let most = ROWS.min(VALUES / width.max(1)).max(1).min(left.max(1));
+    1 << most.ilog2()
+}
+
+/// `VALUES ($1, $2), ($3, $4)`.
+fn placeholders(rows: usize, width: usize) -> String {
+    let mut text = String::from("VALUES ");
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..width {
+            let _ = write!(text, "{}${}", if column == 0 { "" } else { ", " }, row * width + column + 1);
+        }
+        text.push(')');
+    }
+    text
+}
+
+/// `SELECT * FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS u (column1, column2)`.
+fn arrays(kinds: &[Kind]) -> String {
+    let array = |(kind, n): (&Kind, usize)| match kind {
+        Kind::Text => format!("${n}::TEXT[]"),
+        Kind::Int => format!("${n}::BIGINT[]"),
+        Kind::Bytes => format!("${n}::BYTEA[]"),
+    };
+    let arrays: Vec<String> = kinds.iter().zip(1..).map(array).collect();
+    let columns: Vec<String> = (1..=kinds.len()).map(|n| format!("column{n}")).collect();
+    format!("SELECT * FROM UNNEST({}) AS u ({})", arrays.join(", "), columns.join(", "))
 }
 
 impl Pool {
@@ -161,6 +235,7 @@ impl Pool {
                 .synchronous(SqliteSynchronous::Full)
                 .busy_timeout(BUSY_TIMEOUT)
                 .foreign_keys(true)
+                .pragma("wal_autocheckpoint", WAL_PAGES)
                 .statement_cache_capacity(STATEMENTS)
                 .disable_statement_logging();
             let pool = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.clone()).await?;
@@ -212,7 +287,7 @@ impl Pool {
 
     /// Closes every connection that reads.
     pub(crate) async fn close(&self) {
-        on_engine!(Pool, self, Db, (pool, _) => pool.close().await);
+        on_engine!(Pool, self, (pool, _) => pool.close().await);
     }
 }
 
@@ -227,22 +302,25 @@ impl Connection {
 
     /// Commits. Any error means: unknown whether.
     pub(crate) async fn commit(&mut self) -> Result<(), sqlx::Error> {
-        on_engine!(Connection, self, Db, connection => connection.execute("COMMIT").await.map(drop))
+        on_engine!(Connection, self, connection => connection.execute("COMMIT").await.map(drop))
     }
 
     /// Gives up the transaction.
     pub(crate) async fn rollback(&mut self) -> Result<(), sqlx::Error> {
-        on_engine!(Connection, self, Db, connection => connection.execute("ROLLBACK").await.map(drop))
+        on_engine!(Connection, self, connection => connection.execute("ROLLBACK").await.map(drop))
     }
 
     /// Runs several statements of a migration, unprepared.
     pub(crate) async fn script(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
-        on_engine!(Connection, self, Db, connection => connection.execute(sqlx::raw_sql(sql)).await.map(drop))
+        on_engine!(Connection, self, connection => connection.execute(sqlx::raw_sql(sql)).await.map(drop))
     }
 
     /// How many rows `sql` changed.
     pub(crate) async fn execute(&mut self, sql: Arc<str>, values: &[Value]) -> Result<u64, sqlx::Error> {
-        on_engine!(Connection, self, Db, connection => Ok(bound!(Db, sql, values).execute(connection).await?.rows_affected()))
+        Ok(match self {
+            Self::Sqlite(connection) => bound!(Sqlite, sql, values).execute(connection).await?.rows_affected(),
+            Self::Postgres(connection) => bound!(Postgres, sql, values).execute(connection).await?.rows_affected(),
+        })
     }
 
     /// The rows that answer `sql`.
@@ -253,6 +331,63 @@ impl Connection {
             }
             Self::Postgres(connection) => {
                 Ok(bound!(Postgres, sql, values).fetch_all(connection).await?.into_iter().map(Row::Postgres).collect())
+            }
+        }
+    }
+
+    /// How many of `left` rows of this width go into the next statement. SQLite takes powers of two, so that few texts
+    /// are prepared; PostgreSQL takes arrays, so that one text is enough and a batch is one round trip.
+    pub(crate) fn rows_at_once(&self, left: usize, width: usize) -> usize {
+        match self {
+            Self::Sqlite(_) => power_of_two(left, width),
+            Self::Postgres(_) => left.clamp(1, VALUES),
+        }
+    }
+
+    /// Texts for the same number of rows are the same; on PostgreSQL all are.
+    pub(crate) const fn shape(&self, rows: usize) -> usize {
+        match self {
+            Self::Sqlite(_) => rows,
+            Self::Postgres(_) => 0,
+        }
+    }
+
+    /// The rows as a table of values, its columns named `column1`, `column2` and so on.
+    pub(crate) fn rows_of(&self, kinds: &[Kind], rows: usize) -> String {
+        match self {
+            Self::Sqlite(_) => placeholders(rows, kinds.len()),
+            Self::Postgres(_) => arrays(kinds),
+        }
+    }
+
+    /// Runs a statement over `rows` of columns of these kinds.
+    pub(crate) async fn execute_rows(
+        &mut self,
+        sql: Arc<str>,
+        kinds: &[Kind],
+        rows: &[Vec<Value>],
+    ) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => bound!(Sqlite, sql, rows.iter().flatten()).execute(connection).await.map(drop),
+            Self::Postgres(connection) => bound_arrays!(sql, kinds, rows).execute(connection).await.map(drop),
+        }
+    }
+
+    /// As [`Self::execute_rows`], with an answer.
+    pub(crate) async fn fetch_rows(
+        &mut self,
+        sql: Arc<str>,
+        kinds: &[Kind],
+        rows: &[Vec<Value>],
+    ) -> Result<Vec<Row>, sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => {
+                let answer = bound!(Sqlite, sql, rows.iter().flatten()).fetch_all(connection).await?;
+                Ok(answer.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Postgres(connection) => {
+                let answer = bound_arrays!(sql, kinds, rows).fetch_all(connection).await?;
+                Ok(answer.into_iter().map(Row::Postgres).collect())
             }
         }
     }
@@ -269,31 +404,51 @@ impl Connection {
 impl Row {
     /// The text in `column`, or nothing if it is null.
     pub(crate) fn maybe_text(&self, column: usize) -> Result<Option<String>, sqlx::Error> {
-        on_engine!(Row, self, Db, row => row.try_get(column))
+        on_engine!(Row, self, row => row.try_get(column))
     }
 
     /// The text in `column`.
     pub(crate) fn text(&self, column: usize) -> Result<String, sqlx::Error> {
-        on_engine!(Row, self, Db, row => row.try_get(column))
+        on_engine!(Row, self, row => row.try_get(column))
     }
 
     /// The number in `column`, or nothing if it is null.
     pub(crate) fn maybe_int(&self, column: usize) -> Result<Option<i64>, sqlx::Error> {
-        on_engine!(Row, self, Db, row => row.try_get(column))
+        on_engine!(Row, self, row => row.try_get(column))
     }
 
     /// The number in `column`.
     pub(crate) fn int(&self, column: usize) -> Result<i64, sqlx::Error> {
-        on_engine!(Row, self, Db, row => row.try_get(column))
+        on_engine!(Row, self, row => row.try_get(column))
     }
 
     /// The bytes in `column`, or nothing if it is null.
     pub(crate) fn maybe_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, sqlx::Error> {
-        on_engine!(Row, self, Db, row => row.try_get(column))
+        on_engine!(Row, self, row => row.try_get(column))
     }
 
     /// The bytes in `column`.
     pub(crate) fn bytes(&self, column: usize) -> Result<Vec<u8>, sqlx::Error> {
-        on_engine!(Row, self, Db, row => row.try_get(column))
+        on_engine!(Row, self, row => row.try_get(column))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_go_in_powers_of_two_within_the_bounds() {
+        assert_eq!([1, 2, 3, 37, 255, 256, 1000].map(|left| power_of_two(left, 3)), [1, 2, 2, 32, 128, 256, 256]);
+        assert_eq!(power_of_two(256, 64), 128);
+    }
+
+    #[test]
+    fn both_engines_name_the_columns_of_values_alike() {
+        assert_eq!(placeholders(2, 2), "VALUES ($1, $2), ($3, $4)");
+        assert_eq!(
+            arrays(&[Kind::Text, Kind::Int]),
+            "SELECT * FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS u (column1, column2)"
+        );
     }
 }

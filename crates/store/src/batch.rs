@@ -222,11 +222,10 @@ impl Batch<'_> {
             for row in self.statements.hold(self.connection, table, columns, &rows).await? {
                 let mut values = Vec::with_capacity(columns.len());
                 for (at, name) in columns.iter().enumerate() {
-                    let kind = table.columns.iter().find(|(column, _)| column == name).map(|(_, kind)| *kind);
-                    values.push(match kind {
-                        Some(table::Kind::Int) => Value::Int(row.int(at)?),
-                        Some(table::Kind::Bytes) => Value::bytes(row.bytes(at)?),
-                        _ => Value::text(row.text(at)?),
+                    values.push(match table.kind(name) {
+                        table::Kind::Int => Value::Int(row.int(at)?),
+                        table::Kind::Bytes => Value::bytes(row.bytes(at)?),
+                        table::Kind::Text => Value::text(row.text(at)?),
                     });
                 }
                 held.insert((table.name, columns, values));

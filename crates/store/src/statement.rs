@@ -1,15 +1,11 @@
-//! The writer's SQL, built from the table descriptions and kept by its size: batches come in powers of two, so that few
-//! texts are ever prepared.
+//! The writer's SQL, built from the table descriptions and kept by its shape, so that few texts are ever prepared. How
+//! many rows go into one statement, and how they are written there, is the engine's own affair.
 
 use crate::{
     backend::{Connection, Row, Value},
-    table::Table,
+    table::{Kind, Table},
 };
-use std::{collections::HashMap, fmt::Write as _, sync::Arc};
-
-/// Rows of one statement at most; and values, far below both engines' bounds (32,766 and 65,535).
-const ROWS: usize = 256;
-const VALUES: usize = 8_192;
+use std::{collections::HashMap, sync::Arc};
 
 /// What is done with rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,62 +27,12 @@ pub(crate) struct Statements {
     conditions: HashMap<(usize, usize, usize), Arc<str>>,
 }
 
-/// `($1, $2), ($3, $4)`.
-fn placeholders(rows: usize, width: usize) -> String {
-    let mut text = String::new();
-    for row in 0..rows {
-        text.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..width {
-            let _ = write!(text, "{}${}", if column == 0 { "" } else { ", " }, row * width + column + 1);
-        }
-        text.push(')');
-    }
-    text
-}
-
-/// The largest power of two that is at most `left` and within the bounds.
-fn chunk(left: usize, width: usize) -> usize {
-    let most = ROWS.min(VALUES / width.max(1)).max(1).min(left.max(1));
-    1 << most.ilog2()
-}
-
 fn address(table: &'static Table) -> usize {
     std::ptr::from_ref(table).addr()
 }
 
 impl Statements {
-    fn text(&mut self, form: Form, table: &'static Table, rows: usize) -> Arc<str> {
-        let text = self.rows.entry((form, address(table), rows)).or_insert_with(|| {
-            let name = table.name;
-            match form {
-                Form::Delete => {
-                    let keys = table.key_list();
-                    format!("DELETE FROM {name} WHERE ({keys}) IN (VALUES {})", placeholders(rows, table.keys))
-                }
-                _ => {
-                    let values = placeholders(rows, table.columns.len());
-                    let insert = format!("INSERT INTO {name} ({}) VALUES {values}", table.list());
-                    match form {
-                        Form::Claim => format!("{insert} ON CONFLICT DO NOTHING RETURNING {}", table.list()),
-                        Form::Put => {
-                            let sets: Vec<String> = table
-                                .columns
-                                .iter()
-                                .skip(table.keys)
-                                .map(|(c, _)| format!("{c} = excluded.{c}"))
-                                .collect();
-                            format!("{insert} ON CONFLICT ({}) DO UPDATE SET {}", table.key_list(), sets.join(", "))
-                        }
-                        _ => insert,
-                    }
-                }
-            }
-            .into()
-        });
-        Arc::clone(text)
-    }
-
-    /// Applies `form` to the rows, in statements of powers of two; returns what they return.
+    /// Applies `form` to the rows, in as few statements as the engine needs; returns what they return.
     pub(crate) async fn apply(
         &mut self,
         connection: &mut Connection,
@@ -95,15 +41,18 @@ impl Statements {
         rows: &[Vec<Value>],
     ) -> Result<Vec<Row>, sqlx::Error> {
         let width = if form == Form::Delete { table.keys } else { table.columns.len() };
+        let kinds: Vec<Kind> = table.columns.iter().take(width).map(|(_, kind)| *kind).collect();
         let (mut answer, mut rest) = (Vec::new(), rows);
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(chunk(rest.len(), width));
-            let values: Vec<Value> = now.iter().flatten().cloned().collect();
-            let text = self.text(form, table, now.len());
+            let (now, later) = rest.split_at(connection.rows_at_once(rest.len(), width));
+            let key = (form, address(table), connection.shape(now.len()));
+            let text =
+                self.rows.entry(key).or_insert_with(|| written(form, table, &connection.rows_of(&kinds, now.len())));
+            let text = Arc::clone(text);
             if form == Form::Claim {
-                answer.extend(connection.fetch(text, &values).await?);
+                answer.extend(connection.fetch_rows(text, &kinds, now).await?);
             } else {
-                connection.execute(text, &values).await?;
+                connection.execute_rows(text, &kinds, now).await?;
             }
             rest = later;
         }
@@ -119,30 +68,43 @@ impl Statements {
         columns: &'static [&'static str],
         rows: &[Vec<Value>],
     ) -> Result<Vec<Row>, sqlx::Error> {
+        let kinds: Vec<Kind> = columns.iter().map(|column| table.kind(column)).collect();
         let (mut answer, mut rest) = (Vec::new(), rows);
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(chunk(rest.len(), columns.len()));
-            let key = (address(table), columns.as_ptr().addr(), now.len());
-            let text =
-                Arc::clone(self.conditions.entry(key).or_insert_with(|| condition(table, columns, now.len()).into()));
-            let values: Vec<Value> = now.iter().flatten().cloned().collect();
-            answer.extend(connection.fetch(text, &values).await?);
+            let (now, later) = rest.split_at(connection.rows_at_once(rest.len(), columns.len()));
+            let key = (address(table), columns.as_ptr().addr(), connection.shape(now.len()));
+            let text = self.conditions.entry(key);
+            let text = text.or_insert_with(|| condition(table, columns, &connection.rows_of(&kinds, now.len())));
+            let text = Arc::clone(text);
+            answer.extend(connection.fetch_rows(text, &kinds, now).await?);
             rest = later;
         }
         Ok(answer)
     }
 }
 
-fn condition(table: &Table, columns: &[&str], rows: usize) -> String {
+/// The text that does `form` with `rows`, which stand for a table of values.
+fn written(form: Form, table: &Table, rows: &str) -> Arc<str> {
+    let (name, keys) = (table.name, table.key_list());
+    let insert = format!("INSERT INTO {name} ({}) {rows}", table.list());
+    match form {
+        Form::Insert => insert.into(),
+        Form::Claim => format!("{insert} ON CONFLICT DO NOTHING RETURNING {}", table.list()).into(),
+        Form::Put => {
+            let columns = table.columns.iter().skip(table.keys);
+            let sets: Vec<String> = columns.map(|(column, _)| format!("{column} = excluded.{column}")).collect();
+            format!("{insert} ON CONFLICT ({keys}) DO UPDATE SET {}", sets.join(", ")).into()
+        }
+        Form::Delete => format!("DELETE FROM {name} WHERE ({keys}) IN ({rows})").into(),
+    }
+}
+
+fn condition(table: &Table, columns: &[&str], rows: &str) -> Arc<str> {
     let name = table.name;
     let last = columns.last().copied().unwrap_or_default();
     let equal: Vec<String> = columns.iter().zip(1..).map(|(c, n)| format!("{name}.{c} = v.column{n}")).collect();
-    format!(
-        "UPDATE {name} SET {last} = {name}.{last} FROM (VALUES {}) AS v WHERE {} RETURNING {}",
-        placeholders(rows, columns.len()),
-        equal.join(" AND "),
-        columns.join(", "),
-    )
+    let (equal, columns) = (equal.join(" AND "), columns.join(", "));
+    format!("UPDATE {name} SET {last} = {name}.{last} FROM ({rows}) AS v WHERE {equal} RETURNING {columns}").into()
 }
 
 #[cfg(test)]
@@ -151,17 +113,20 @@ mod tests {
     use crate::table;
 
     #[test]
-    fn rows_go_in_powers_of_two_within_the_bounds() {
-        assert_eq!([1, 2, 3, 37, 255, 256, 1000].map(|left| chunk(left, 3)), [1, 2, 2, 32, 128, 256, 256]);
-        assert_eq!(chunk(256, 64), 128);
+    fn a_condition_writes_its_last_column_to_itself() {
+        assert_eq!(
+            &*condition(&table::LOGINS, &["id", "state"], "VALUES ($1, $2), ($3, $4)"),
+            "UPDATE logins SET state = logins.state FROM (VALUES ($1, $2), ($3, $4)) AS v \
+             WHERE logins.id = v.column1 AND logins.state = v.column2 RETURNING id, state"
+        );
     }
 
     #[test]
-    fn a_condition_writes_its_last_column_to_itself() {
+    fn putting_replaces_all_but_the_key() {
         assert_eq!(
-            condition(&table::LOGINS, &["id", "state"], 2),
-            "UPDATE logins SET state = logins.state FROM (VALUES ($1, $2), ($3, $4)) AS v \
-             WHERE logins.id = v.column1 AND logins.state = v.column2 RETURNING id, state"
+            &*written(Form::Put, &table::TILES, "VALUES ($1, $2, $3)"),
+            "INSERT INTO tiles (level, tile, hashes) VALUES ($1, $2, $3) \
+             ON CONFLICT (level, tile) DO UPDATE SET hashes = excluded.hashes"
         );
     }
 }

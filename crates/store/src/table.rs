@@ -29,6 +29,13 @@ impl Table {
         self.columns.iter().take(self.keys).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
     }
 
+    /// What the column of this name holds.
+    pub(crate) fn kind(&self, name: &str) -> Kind {
+        let found = self.columns.iter().find(|(column, _)| *column == name);
+        debug_assert!(found.is_some(), "{} has no column {name}", self.name);
+        found.map_or(Kind::Text, |(_, kind)| *kind)
+    }
+
     /// Is there a column of this name?
     pub(crate) fn has(&self, name: &str) -> bool {
         self.columns.iter().any(|(column, _)| *column == name)

@@ -170,20 +170,12 @@ impl Tx {
                 }
             });
         }
+        let mut conditions = self.conditions;
+        conditions.retain(|condition| !effects.iter().any(|effect| makes(effect, condition)));
         let mut about = self.about;
         about.sort();
         about.dedup();
-        Ok(Unit {
-            id,
-            at: self.now,
-            conditions: self.conditions,
-            spends: self.spends,
-            effects,
-            feed: self.feed,
-            leaves,
-            about,
-            reply,
-        })
+        Ok(Unit { id, at: self.now, conditions, spends: self.spends, effects, feed: self.feed, leaves, about, reply })
     }
 
     /// Demands a row with these values; the first are the key.
@@ -243,6 +235,16 @@ impl Tx {
         let mut values: Vec<Value> = noun.columns().into_iter().take(N::TABLE.keys).collect();
         values.push(Value::Int(noun.version()));
         self.demand(N::TABLE, N::BY_VERSION, values)
+    }
+}
+
+/// What a unit itself brings into being needs no condition: a login and the session in it may begin together.
+fn makes(effect: &Effect, condition: &Condition) -> bool {
+    match effect {
+        Effect::Insert { table, row } => {
+            std::ptr::eq(*table, condition.table) && row.get(..table.keys) == Some(condition.key())
+        }
+        _ => false,
     }
 }
 

@@ -12,13 +12,18 @@ use crate::{
     catalogue::Action,
     decision::{Decision, DecisionInput, Denial, DenialCause, Grounds, Permit, StepUp, SubjectFacts},
     digest::Digest,
-    evidence::{RelayVerdict, Shown},
+    evidence::{Evidence, RelayVerdict, Shown},
     requirement::{Missing, Requirement},
     transaction::{Transaction, TransactionType},
 };
 
 /// Decides `input` under `pack`: the same input under the same version always gets the same answer.
+///
+/// Evidence comes only from a session (DESIGN §6): without one, whatever the input holds of it counts for nothing.
 pub fn decide(input: &DecisionInput, pack: &Pack) -> Decision {
+    if input.session.is_none() && input.evidence != Evidence::default() {
+        return decide(&DecisionInput { evidence: Evidence::default(), ..input.clone() }, pack);
+    }
     let unplaced = Case { input, pack, tier: None };
     let Some(subject) = &input.subject else { return unplaced.deny(DenialCause::UnknownSubject, Vec::new()) };
     let catalogue = pack.catalogue();
@@ -134,10 +139,15 @@ impl Case<'_> {
         let forbidden = !answer.permitted && !answer.policies.is_empty();
         let cause = if forbidden { DenialCause::Forbidden } else { DenialCause::NothingSuffices };
         let policies = if forbidden { answer.policies } else { Vec::new() };
-        match self.deny(cause, policies) {
-            Decision::Deny(denial) => Decision::Deny(Denial { would_take: trial.would_take(), ..denial }),
-            other => other,
+        let mut denial = self.denial(cause, policies);
+        denial.would_take = trial.would_take();
+        if tier >= Tier::High && action.transaction_type.is_none() {
+            denial
+                .grounds
+                .reason_admin
+                .push_str("; the action has no transaction type, so nothing can be signed for it");
         }
+        Decision::Deny(denial)
     }
 
     /// Policy and floor agree. High and critical permits are spent, so they need a key to be spent under.
@@ -174,13 +184,17 @@ impl Case<'_> {
     }
 
     fn deny(self, cause: DenialCause, policies: Vec<String>) -> Decision {
+        Decision::Deny(self.denial(cause, policies))
+    }
+
+    fn denial(self, cause: DenialCause, policies: Vec<String>) -> Denial {
         let spoken = policies.iter().filter_map(|id| self.pack.policy(id)).find_map(|p| p.reason_admin.clone());
         let grounds = Grounds {
             reason_user: reasons::of_denial(self.pack, &cause, &policies),
             reason_admin: spoken.unwrap_or_else(|| denied_because(&cause, &policies)),
             ..self.grounds(policies)
         };
-        Decision::Deny(Denial { cause, grounds, would_take: Vec::new() })
+        Denial { cause, grounds, would_take: Vec::new() }
     }
 
     /// A policy that errs may have been the one that forbids: a final deny, and an alarm.

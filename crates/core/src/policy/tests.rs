@@ -219,6 +219,34 @@ fn a_policy_that_errs_denies_and_alarms() {
 }
 
 #[test]
+fn evidence_without_a_session_counts_for_nothing() {
+    let pack = load(&default_pack());
+    let mut input = arbitrary::signed_in("balance.read");
+    assert!(decide(&input, &pack).is_proven());
+    input.session = None;
+    assert!(!decide(&input, &pack).is_proven());
+}
+
+#[test]
+fn a_signed_payout_is_proven_before_it_can_be_spent() {
+    let pack = load(&default_pack());
+    let mut input = arbitrary::payout();
+    assert!(matches!(decide(&input, &pack), Decision::Permit(_)));
+    input.redemption_id = None;
+    let decision = decide(&input, &pack);
+    assert!(decision.is_proven() && decision.outcome() == crate::decision::Outcome::StepUp);
+}
+
+#[test]
+fn what_cannot_be_signed_says_so() {
+    let pack = load(&default_pack());
+    let mut input = arbitrary::signed_in("beneficiary.add");
+    input.asserted.resource.insert("sensitivity".into(), "high".into());
+    let record = decide(&input, &pack).record();
+    assert!(record.grounds.reason_admin.contains("no transaction type"), "{record:?}");
+}
+
+#[test]
 fn amounts_raise_the_tier() {
     let files = edited(
         "actions.toml",

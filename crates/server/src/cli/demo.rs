@@ -211,7 +211,7 @@ fn print_table(seed: &Seed, issuer: &str, app_url: &str) {
     println!("  Outbox        {issuer}/outbox");
     println!();
     println!("  {:<10} {:<22} code from an app (secret, or the code now)", "user", "password");
-    let now = Clock::System.now();
+    let now = Clock.now();
     for user in &seed.users {
         println!("  {:<10} {:<22} {}  {}", user.username, user.password, user.totp_secret, user.code(now));
     }

@@ -2,6 +2,7 @@
 
 mod demo;
 mod policy;
+mod serve;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::process::ExitCode;
@@ -30,6 +31,10 @@ pub enum Format {
 enum Command {
     /// Starts everything at once: the server, a sample application and an outbox page; seeded and offline.
     Demo(demo::Args),
+    /// Runs one node by its configuration file.
+    Serve(serve::Args),
+    /// Says whether `serve` would start with this configuration.
+    CheckConfig(serve::Args),
     /// Checks, tests and explains a policy pack.
     Policy(policy::Args),
 }
@@ -61,6 +66,8 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Demo(args) => demo::run(args, cli.format),
+        Command::Serve(args) => serve::run(args),
+        Command::CheckConfig(args) => serve::check(args, cli.format),
         Command::Policy(args) => policy::run(args, cli.format),
     };
     match done {

@@ -154,7 +154,7 @@ fn worth(evidence: &Evidence, invitation: Option<&Invitation>, now: Time) -> Wor
 /// What the browser is asked for: discoverable, user-verifying, of an algorithm that we verify ourselves.
 fn ask(app: &App, subject: &Subject, known: &[Credential]) -> Result<(Value, RegistrationState), Problem> {
     let username = subject.usernames.first().cloned().unwrap_or_default();
-    let exclude = known.iter().map(|credential| decode(&credential.id).map(Into::into)).collect::<Result<_, _>>()?;
+    let exclude = known.iter().map(|credential| decode(&credential.id)).collect::<Result<_, _>>()?;
     let library = library(app)?;
     let builder = library
         .new_challenge_register_builder(subject.id.as_bytes(), &username, &subject.name)

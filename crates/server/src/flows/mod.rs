@@ -6,6 +6,7 @@ pub mod attempt;
 pub mod authorize;
 pub mod begin_session;
 pub mod compare;
+pub mod complete_sign_in;
 pub mod decide;
 pub mod end_session;
 pub mod enrol_passkey;

@@ -4,13 +4,13 @@
 use super::{
     attempt,
     authorize::actor,
+    complete_sign_in::{Completion, complete},
     decide,
-    grant_code::{Grounds, grant_code, met},
     open_challenge::{self, Opening, open_challenge},
 };
 use crate::{
     app::App,
-    browser::{Browser, NewSecret, Renewed},
+    browser::{Browser, Renewed},
     page::{
         Client, Next, Person, Window,
         sign_in::{SignIn, Step},
@@ -18,16 +18,16 @@ use crate::{
     problem::{Kind, Problem},
 };
 use counterfoil_core::{
-    assurance::{Acr, Binding, Method},
+    assurance::{Acr, Method},
     audit::event::{Event, EventKind, VoidReason},
     authenticator::{password, webauthn},
     challenge::Challenge,
     enrolled::Enrolled,
-    evidence::{Evidence, ProofFact},
-    id::{ChallengeId, LoginId, SessionId, SubjectId},
+    evidence::Evidence,
+    id::{ChallengeId, SubjectId},
     limits,
     proof::Proof,
-    session::{Begun, Login, LoginState, Session, SessionState, SignedIn},
+    session::{Begun, Session, SessionState},
     statement::Purpose,
     subject::Subject,
     time::Time,
@@ -36,7 +36,7 @@ use counterfoil_oauth::{
     authorize::{AuthorizationRequest, error_location},
     error::{ErrorCode, OAuthError},
 };
-use counterfoil_store::{ChallengeRecord, KnownDevice, SpendKey, Tx};
+use counterfoil_store::{ChallengeRecord, SpendKey, Tx};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -54,10 +54,13 @@ pub enum Answer {
 pub type Reply = Renewed<Answer>;
 
 /// A sign-in under way, as the store has it.
-struct UnderWay {
-    challenge: Challenge,
-    record: ChallengeRecord,
-    request: Option<AuthorizationRequest>,
+pub struct UnderWay {
+    /// The challenge.
+    pub challenge: Challenge,
+    /// Its row.
+    pub record: ChallengeRecord,
+    /// The client's request that it serves.
+    pub request: Option<AuthorizationRequest>,
 }
 
 /// Opens a sign-in that no client asked for, or shows the one that is under way.
@@ -416,133 +419,4 @@ pub async fn by_passkey<T>(
         challenge: Some(challenge),
     };
     complete(app, browser, tx, completion).await
-}
-
-/// A sign-in that has all it needs.
-struct Completion<'a> {
-    subject: &'a Subject,
-    evidence: Evidence,
-    used: Vec<Enrolled>,
-    under_way: UnderWay,
-    challenge: Option<Challenge>,
-}
-
-/// The session becomes theirs under a new identifier and secret; the login is the root of everything that comes of it.
-async fn complete<T>(app: &App, browser: &Browser<T>, mut tx: Tx, done: Completion<'_>) -> Result<Reply, Problem> {
-    let now = browser.visit.now;
-    let used: Vec<&Enrolled> = done.used.iter().collect();
-    let phishing_resistant = done.evidence.proofs.iter().find(|proof| proof.is_phishing_resistant());
-    let login = match browser.session.signed_in() {
-        Some(signed_in) => {
-            tx.extend_login(signed_in.login, &used);
-            signed_in.login
-        }
-        None => {
-            let login = Login {
-                id: LoginId::new(now, app.random.id()),
-                subject: done.subject.id,
-                at: now,
-                authenticators: used.iter().map(|authenticator| authenticator.id).collect(),
-                state: LoginState::Open {},
-            };
-            tx.begin_login(&login, &used);
-            login.id
-        }
-    };
-    let binding = binding(app, browser, &mut tx, done.subject.id, login, phishing_resistant).await?;
-    let acr = done.evidence.acr(now).unwrap_or(Acr::Aal1);
-    let secret = NewSecret::new(app);
-    // A session with a key that nobody knows, born of what can be relayed, ends soon (DESIGN §4).
-    let seconds = if binding == Binding::NewKey { limits::NEW_KEY_SESSION_SECONDS } else { limits::SESSION_SECONDS };
-    let session = browser.session.successor(
-        SessionId::new(now, app.random.id()),
-        secret.hash,
-        SignedIn { subject: done.subject.id, login, binding, evidence: done.evidence, signed_in_at: now },
-        now,
-        now.plus_seconds(seconds),
-    );
-    tx.raise_session(&browser.session, &session);
-    let signed_in = session.signed_in().ok_or_else(|| Problem::internal("the successor is signed in"))?;
-    if let Some(challenge) = &done.challenge {
-        tx.change_challenge(&open_challenge::record(challenge, done.under_way.record.version)?);
-        tx.also(super::step_up::proven(app, browser, challenge)?);
-    }
-    let next = match &done.under_way.request {
-        None => done.under_way.challenge.opening().return_to.clone().unwrap_or_else(|| "/me".to_owned()),
-        Some(request) => match met(request, &signed_in.evidence, now) {
-            Some((acr, auth_time)) => {
-                let grounds = Grounds {
-                    subject: signed_in.subject,
-                    session: session.id,
-                    login,
-                    challenge: done.challenge.as_ref().map(Challenge::id),
-                    acr,
-                    amr: signed_in.evidence.amr(now).into_iter().map(str::to_owned).collect(),
-                    auth_time,
-                    transaction: None,
-                    request,
-                };
-                match grant_code(app, &mut tx, grounds, now) {
-                    Ok((next, event)) => {
-                        tx.also(event);
-                        next
-                    }
-                    Err(error) => error_location(request, &error, &app.issuer),
-                }
-            }
-            None => {
-                let error = OAuthError::new(
-                    ErrorCode::UnmetAuthenticationRequirements,
-                    "What was shown does not reach the assurance asked for.",
-                );
-                error_location(request, &error, &app.issuer)
-            }
-        },
-    };
-    let kind = EventKind::SessionSignedIn {
-        session: session.id,
-        login,
-        subject: done.subject.id,
-        authenticators: used.iter().map(|authenticator| authenticator.id).collect(),
-        acr,
-        binding,
-    };
-    let event = app.personal_event(
-        now,
-        actor(browser),
-        kind,
-        [("ip", browser.visit.ip.to_string()), ("user_agent", browser.visit.user_agent.clone())],
-    );
-    tx.commit(&app.store, event).await?;
-    app.facts.people.invalidate(&done.subject.id);
-    app.facts.sessions.invalidate(&login);
-    Ok(Renewed { body: Answer::Next(Next { next }), session: Some((session.id, secret)) })
-}
-
-/// What the session's key is worth. A phishing-resistant proof makes its device known from now on.
-pub async fn binding<T>(
-    app: &App,
-    browser: &Browser<T>,
-    tx: &mut Tx,
-    subject: SubjectId,
-    login: LoginId,
-    phishing_resistant: Option<&ProofFact>,
-) -> Result<Binding, Problem> {
-    let now = browser.visit.now;
-    let key = browser.session.key_thumbprint;
-    if let Some(proof) = phishing_resistant {
-        tx.remember_device(&KnownDevice {
-            subject,
-            key_thumbprint: key,
-            authenticator: proof.authenticator,
-            login,
-            at: now,
-            expires_at: now.plus_seconds(limits::KNOWN_DEVICE_SECONDS),
-        });
-        let kind = EventKind::DeviceKnown { subject, key, authenticator: proof.authenticator };
-        tx.also(app.event(now, actor(browser), kind));
-        return Ok(Binding::KnownDevice);
-    }
-    let known = app.store.known_device(subject, &key).await?.is_some_and(|device| now < device.expires_at);
-    Ok(if known { Binding::KnownDevice } else { Binding::NewKey })
 }

@@ -4,6 +4,7 @@ use super::{
     attempt,
     authorize::actor,
     compare,
+    complete_sign_in,
     decide::Record,
     grant_code::{Grounds, grant_code},
     open_challenge, sign_in,
@@ -338,7 +339,8 @@ async fn confirm<T>(
     match &phishing_resistant {
         Some(proof) if signed_in.binding == Binding::NewKey => {
             let binding =
-                sign_in::binding(app, browser, &mut tx, signed_in.subject, signed_in.login, Some(proof)).await?;
+                complete_sign_in::binding(app, browser, &mut tx, signed_in.subject, signed_in.login, Some(proof))
+                    .await?;
             let state = SessionState::SignedIn(SignedIn { binding, ..signed_in.clone() });
             tx.change_session(&Session { state, ..browser.session.clone() });
         }

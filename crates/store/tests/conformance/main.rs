@@ -8,3 +8,4 @@ mod log;
 mod nouns;
 mod one_effect;
 mod spends;
+mod units;

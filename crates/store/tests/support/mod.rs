@@ -147,6 +147,43 @@ impl House {
     }
 }
 
+/// Something that keeps every writer of a house waiting.
+pub enum Lock {
+    Sqlite(sqlx::SqliteConnection),
+    Postgres(sqlx::PgConnection),
+}
+
+impl House {
+    /// Takes what every commit needs.
+    pub async fn lock(&self) -> Lock {
+        use sqlx::{Connection as _, Executor as _};
+        match self.engine {
+            Engine::Sqlite => {
+                let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+                connection.execute("BEGIN IMMEDIATE").await.unwrap();
+                Lock::Sqlite(connection)
+            }
+            Engine::Postgres => {
+                let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
+                connection.execute("BEGIN").await.unwrap();
+                connection.execute("LOCK TABLE runs IN ACCESS EXCLUSIVE MODE").await.unwrap();
+                Lock::Postgres(connection)
+            }
+        }
+    }
+}
+
+impl Lock {
+    /// Gives it back.
+    pub async fn release(self) {
+        use sqlx::Executor as _;
+        match self {
+            Self::Sqlite(mut connection) => connection.execute("ROLLBACK").await.map(drop).unwrap(),
+            Self::Postgres(mut connection) => connection.execute("ROLLBACK").await.map(drop).unwrap(),
+        }
+    }
+}
+
 /// An event for units whose event does not matter to the test.
 pub fn event(now: Time) -> Event {
     Event {

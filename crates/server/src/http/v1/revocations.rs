@@ -30,7 +30,8 @@ struct Reader {
     app: Arc<App>,
     position: i64,
     ready: VecDeque<FeedEntry>,
-    beat: tokio::time::Instant,
+    beat: tokio::time::Interval,
+    due: bool,
 }
 
 /// Everything after the cursor, and then whatever comes.
@@ -40,7 +41,7 @@ pub async fn handle(State(app): State<Arc<App>>, _caller: ApiCaller, headers: He
         Some(position) => position,
         None => app.store.feed_since(app.now().plus_seconds(-RELEVANT_SECONDS)).await?,
     };
-    let reader = Reader { app, position, ready: VecDeque::new(), beat: tokio::time::Instant::now() };
+    let reader = Reader { app, position, ready: VecDeque::new(), beat: tokio::time::interval(HEARTBEAT), due: true };
     let events = stream::unfold(reader, |mut reader| async move {
         let event = reader.next().await?;
         Some((Ok::<_, Infallible>(event), reader))
@@ -68,12 +69,15 @@ impl Reader {
             if !self.ready.is_empty() {
                 continue;
             }
-            if tokio::time::Instant::now() >= self.beat {
-                self.beat = tokio::time::Instant::now() + HEARTBEAT;
+            if std::mem::take(&mut self.due) {
                 return Some(Event::default().event("heartbeat").data("{}"));
             }
-            let wake = self.beat.min(tokio::time::Instant::now() + POLL);
-            let _ = tokio::time::timeout_at(wake, signal.changed()).await;
+            tokio::select! {
+                _ = self.beat.tick() => self.due = true,
+                // Woken, or the sender is gone with the store: either way the next read tells.
+                _ = signal.changed() => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
         }
     }
 }

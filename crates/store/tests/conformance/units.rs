@@ -1,0 +1,230 @@
+//! A unit is kept whole or not at all, whatever else is in its batch, and its caller hears what became of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test that cannot go on should stop.
+
+use crate::support::{House, event, people};
+use counterfoil_core::{limits::WRITER_QUEUE, subject::Group};
+use counterfoil_store::{ChallengeRecord, CommitError, Fault, Refusal, Sequencer, Store, Tx};
+
+crate::on_both_engines! {
+    an_impossible_unit_fails_alone,
+    a_refused_unit_leaves_nothing,
+    a_lost_answer_is_unknown_and_never_yes,
+    a_connection_that_breaks_before_the_commit_costs_nobody_anything,
+    of_64_changes_of_one_row_one_wins,
+    a_full_queue_says_busy_and_keeps_its_word_to_the_rest,
+    what_begins_together_needs_no_condition,
+    a_spend_under_another_pack_or_by_a_suspended_person_is_refused,
+    a_risen_epoch_voids_what_was_open,
+    a_writer_of_an_old_epoch_writes_no_more,
+    close_keeps_what_was_queued,
+}
+
+fn group(name: &str) -> Group {
+    Group { name: name.to_owned(), description: String::new(), version: 0 }
+}
+
+async fn put_group(house: &House, store: &Store, name: &str) -> Result<(), CommitError> {
+    let mut tx = Tx::new(house.now());
+    tx.put_group(&group(name));
+    tx.commit(store, event(house.now())).await.map(drop)
+}
+
+async fn an_impossible_unit_fails_alone(house: House) {
+    let store = house.open("a").await;
+    put_group(&house, &store, "there").await.unwrap();
+    let names: Vec<String> = (0..20).map(|n| if n == 7 { "there".to_owned() } else { format!("group-{n}") }).collect();
+    let results = futures_util::future::join_all(names.iter().map(|name| put_group(&house, &store, name))).await;
+    for (name, result) in names.iter().zip(results) {
+        match result {
+            Ok(()) => assert!(store.group(name).await.unwrap().is_some()),
+            Err(error) => assert!(name == "there" && matches!(error, CommitError::Internal(_)), "{name}: {error}"),
+        }
+    }
+    assert_eq!(house.numbers("SELECT COUNT(*) FROM people_groups").await, [20]);
+}
+
+async fn a_refused_unit_leaves_nothing(house: House) {
+    let store = house.open("a").await;
+    let person = people::signed_in(&house, &store, "alice").await;
+    let events = house.numbers("SELECT COUNT(*) FROM events").await;
+    let mut tx = Tx::new(house.now());
+    tx.put_group(&group("never")).spend(counterfoil_store::SpendKey::nonce("n"), house.now());
+    tx.require_policy(people::policy().version).end_login(&person.login);
+    let refused = tx.commit(&store, event(house.now())).await.unwrap_err();
+    assert!(matches!(refused, CommitError::Refused(Refusal::Condition { table: "active", .. })), "{refused}");
+    assert_eq!(store.group("never").await.unwrap(), None);
+    assert_eq!(house.numbers("SELECT COUNT(*) FROM events").await, events);
+    assert!(!store.is_spent(&counterfoil_store::SpendKey::nonce("n")).await.unwrap());
+    assert!(store.login(person.login.id).await.unwrap().unwrap().is_open());
+}
+
+async fn a_lost_answer_is_unknown_and_never_yes(house: House) {
+    let store = house.open("a").await;
+    store.fail_next(Fault::AfterCommit);
+    assert!(matches!(put_group(&house, &store, "kept").await, Err(CommitError::Unknown)));
+    assert!(store.group("kept").await.unwrap().is_some(), "it was kept, but nobody could know");
+    put_group(&house, &store, "next").await.unwrap();
+    assert_eq!(store.log().runs().await.unwrap().len(), 2, "a new run names the one that broke");
+}
+
+async fn a_connection_that_breaks_before_the_commit_costs_nobody_anything(house: House) {
+    let store = house.open("a").await;
+    store.fail_next(Fault::BeforeCommit);
+    put_group(&house, &store, "kept").await.unwrap();
+    let sequenced = Sequencer::new(store.clone()).step(&crate::log::TestLog::new()).await.unwrap();
+    assert!(sequenced.refused.is_empty());
+    assert_eq!(sequenced.size, 3, "two runs began, one unit");
+}
+
+async fn of_64_changes_of_one_row_one_wins(house: House) {
+    let (a, b) = (house.open("a").await, house.open("b").await);
+    let person = people::signed_in(&house, &a, "alice").await;
+    let challenge = people::proven_challenge(&house, &a, &person).await;
+    let changes = (0..64).map(|n| {
+        let (store, now) = (if n % 2 == 0 { a.clone() } else { b.clone() }, house.now());
+        let changed = ChallengeRecord { state: format!("state-{n}"), ..challenge.clone() };
+        tokio::spawn(async move {
+            let mut tx = Tx::new(now);
+            tx.change_challenge(&changed);
+            tx.commit(&store, event(now)).await.map(|_| changed.state)
+        })
+    });
+    let mut won = Vec::new();
+    for change in changes.collect::<Vec<_>>() {
+        match change.await.unwrap() {
+            Ok(state) => won.push(state),
+            Err(CommitError::Refused(Refusal::Condition { table: "challenges", .. })) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(won.len(), 1);
+    assert_eq!(a.challenge(challenge.id).await.unwrap().unwrap().state, won[0]);
+}
+
+async fn a_full_queue_says_busy_and_keeps_its_word_to_the_rest(house: House) {
+    let store = house.open("a").await;
+    let lock = house.lock().await;
+    let tasks: Vec<_> = (0..WRITER_QUEUE + 1_000)
+        .map(|_| {
+            let (store, now) = (store.clone(), house.now());
+            tokio::spawn(async move { Tx::new(now).commit(&store, event(now)).await.map(drop) })
+        })
+        .collect();
+    // Everybody has asked once the first was turned away and the others wait; then the lock goes.
+    while tasks.iter().filter(|task| task.is_finished()).count() < 400 {
+        tokio::task::yield_now().await;
+    }
+    lock.release().await;
+    let (mut kept, mut busy) = (0, 0);
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(()) => kept += 1,
+            Err(CommitError::Busy) => busy += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(busy > 0 && kept >= WRITER_QUEUE, "{kept} kept, {busy} busy");
+    assert_eq!(house.numbers("SELECT COUNT(*) FROM events").await, [i64::try_from(kept).unwrap() + 1]);
+}
+
+async fn what_begins_together_needs_no_condition(house: House) {
+    let store = house.open("a").await;
+    let subject = people::subject(house.now(), "alice");
+    let login = people::login(house.now(), subject.id, &[]);
+    let session = people::session(house.now(), &login);
+    let mut tx = Tx::new(house.now());
+    tx.begin_session(&session).begin_login(&login, &[]).add_subject(&subject);
+    tx.issue_code(&people::code(house.now(), &login));
+    tx.commit(&store, event(house.now())).await.unwrap();
+    assert!(store.session_of_login(&login).await.unwrap().is_some());
+}
+
+async fn a_spend_under_another_pack_or_by_a_suspended_person_is_refused(house: House) {
+    let store = house.open("a").await;
+    people::activate(&house, &store).await;
+    let person = people::signed_in(&house, &store, "alice").await;
+    let challenge = people::proven_challenge(&house, &store, &person).await;
+    let redeem = async |table: &str| {
+        let mut tx = Tx::new(house.now());
+        tx.redeem(&people::redemption(house.now(), challenge.id, &person.login, "r"), &challenge);
+        match tx.commit(&store, event(house.now())).await {
+            Err(CommitError::Refused(Refusal::Condition { table: found, .. })) => assert_eq!(found, table),
+            other => panic!("{other:?}"),
+        }
+    };
+    let active = store.active_policy().await.unwrap();
+    let mut tx = Tx::new(house.now());
+    tx.activate_policy(active.as_ref(), counterfoil_core::digest::Digest::of(b"another pack"));
+    tx.commit(&store, event(house.now())).await.unwrap();
+    redeem("active").await;
+    let active = store.active_policy().await.unwrap();
+    let mut back = Tx::new(house.now());
+    back.activate_policy(active.as_ref(), people::policy().version);
+    back.commit(&store, event(house.now())).await.unwrap();
+
+    let mut suspended = person.subject.clone();
+    suspended.state = counterfoil_core::subject::SubjectState::Suspended { at: house.now() };
+    let mut tx = Tx::new(house.now());
+    tx.change_subject(&person.subject, &suspended);
+    tx.commit(&store, event(house.now())).await.unwrap();
+    redeem("subjects").await;
+    assert_eq!(store.redemption(challenge.id).await.unwrap(), None);
+}
+
+async fn a_risen_epoch_voids_what_was_open(house: House) {
+    let store = house.open("a").await;
+    people::activate(&house, &store).await;
+    let person = people::signed_in(&house, &store, "alice").await;
+    let challenge = people::proven_challenge(&house, &store, &person).await;
+    let code = people::code(house.now(), &person.login);
+    let decision = people::decision(house.now(), person.subject.id);
+    let mut tx = Tx::new(house.now());
+    tx.issue_code(&code).record_decision(&decision);
+    tx.commit(&store, event(house.now())).await.unwrap();
+    Sequencer::new(store.clone()).step(&crate::log::TestLog::new()).await.unwrap();
+    store.close().await;
+    std::fs::remove_file(house.high_water("a")).unwrap();
+
+    let store = house.open("a").await;
+    assert_eq!(store.challenge(challenge.id).await.unwrap(), None);
+    assert_eq!(store.code(&code.hash).await.unwrap(), None);
+    assert!(!store.decision(decision.id).await.unwrap().unwrap().current);
+    let mut redeem = Tx::new(house.now());
+    redeem.redeem(&people::redemption(house.now(), challenge.id, &person.login, "r"), &challenge);
+    let mut token = Tx::new(house.now());
+    token.redeem_code(&code);
+    let mut open = Tx::new(house.now());
+    open.open_challenge(&people::challenge(house.now(), person.session.id, person.subject.id, Some(decision.id)));
+    for (tx, table) in [(redeem, "challenges"), (token, "codes"), (open, "decisions")] {
+        match tx.commit(&store, event(house.now())).await {
+            Err(CommitError::Refused(Refusal::Condition { table: found, .. })) => assert_eq!(found, table),
+            other => panic!("{table}: {other:?}"),
+        }
+    }
+}
+
+async fn a_writer_of_an_old_epoch_writes_no_more(house: House) {
+    let old = house.open("old").await;
+    put_group(&house, &old, "before").await.unwrap();
+    house.tamper("UPDATE meta SET number = 2 WHERE name = 'epoch'").await;
+    put_group(&house, &old, "after").await.unwrap();
+    let runs = old.log().runs().await.unwrap();
+    assert_eq!(runs.iter().map(|run| run.epoch).collect::<Vec<_>>(), [1, 2], "it began anew, in the new epoch");
+}
+
+async fn close_keeps_what_was_queued(house: House) {
+    let store = house.open("a").await;
+    let tasks: Vec<_> = (0..300)
+        .map(|_| {
+            let (store, now) = (store.clone(), house.now());
+            tokio::spawn(async move { Tx::new(now).commit(&store, event(now)).await.is_ok() })
+        })
+        .collect();
+    store.close().await;
+    let mut kept = 0;
+    for task in tasks {
+        kept += i64::from(task.await.unwrap());
+    }
+    assert_eq!(house.numbers("SELECT COUNT(*) FROM events").await, [kept + 1]);
+    assert!(put_group(&house, &store, "late").await.is_err());
+}
