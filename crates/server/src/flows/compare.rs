@@ -13,7 +13,7 @@ use counterfoil_core::{
     audit::event::{EventKind, Leaf},
     id::DecisionId,
     policy::Pack,
-    transaction::{Display, Row as Shown, RowKind},
+    transaction::{Display, RowKind},
 };
 use counterfoil_store::DecisionFilter;
 
@@ -30,7 +30,7 @@ pub async fn earlier(
     record: &Record,
     lang: &str,
 ) -> Result<Vec<Display>, Problem> {
-    let Some(subject) = &record.input.subject else { return Ok(Vec::new()) };
+    let (Some(subject), Some(_)) = (&record.input.subject, &record.input.transaction) else { return Ok(Vec::new()) };
     let filter = DecisionFilter {
         subject: Some(subject.id.to_string()),
         action: Some(record.input.action.clone()),
@@ -61,9 +61,9 @@ pub async fn earlier(
 }
 
 /// Marks the rows that differ. Without an earlier transaction there is nothing to compare with, and nothing is marked.
-pub fn mark(rows: &mut [Row], shown: &[Shown], earlier: &[Display]) {
-    let Some(last) = earlier.first() else { return };
-    for (row, now) in rows.iter_mut().zip(shown) {
+pub fn mark(rows: &mut [Row], shown: Option<&Display>, earlier: &[Display]) {
+    let (Some(shown), Some(last)) = (shown, earlier.first()) else { return };
+    for (row, now) in rows.iter_mut().zip(&shown.rows) {
         let same_field = |display: &&Display| display.rows.iter().any(|old| old.field == now.field);
         let Some(before) = last.rows.iter().find(|old| old.field == now.field) else { continue };
         if before.value == now.value {

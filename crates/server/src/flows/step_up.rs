@@ -130,9 +130,7 @@ pub async fn view<T>(app: &App, browser: &Browser<T>, stored: &Stored) -> Result
     let person = super::decide::person(app, signed_in.subject).await?;
     let person = person.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
     let mut values = display.as_ref().map(|display| rows(display, &client.name)).unwrap_or_default();
-    if let Some(display) = display.as_ref().filter(|_| open) {
-        compare::mark(&mut values, &display.rows, &compare::earlier(app, &pack, decision, &record, lang).await?);
-    }
+    compare::mark(&mut values, display.as_ref(), &compare::earlier(app, &pack, decision, &record, lang).await?);
     Ok(StepUp {
         state: state(challenge, now),
         id: challenge.id().to_string(),
