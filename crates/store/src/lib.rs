@@ -29,6 +29,7 @@ mod sweep;
 mod table;
 mod tx;
 mod unit;
+mod verify;
 mod writer;
 
 pub use authorization::{ChallengeRecord, CodeRecord, PushedRequest, Redemption, TokenRecord};

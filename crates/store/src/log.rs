@@ -281,6 +281,12 @@ impl LogReader {
             .collect()
     }
 
+    /// Events with their links and without their place in the tree.
+    pub(crate) async fn events_where(&self, rest: &str, values: &[Value]) -> Result<Vec<LoggedEvent>, ReadError> {
+        let sql = format!("SELECT {EVENT} FROM events e JOIN runs r ON r.id = e.run {rest}");
+        self.pool.fetch_built(sql.into(), values).await?.iter().map(event).collect()
+    }
+
     /// Events that are not leaves yet, each run's in order, from one snapshot of the database: whatever led to an event is
     /// in it too, or a leaf already.
     pub(crate) async fn unsequenced(&self, limit: u32) -> Result<Vec<LoggedEvent>, ReadError> {

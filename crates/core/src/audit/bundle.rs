@@ -285,17 +285,16 @@ impl Bundle {
         same(said, meant, "challenge and statement")
     }
 
-    /// The decision asked for this, about this transaction, under the policy that was signed.
+    /// The decision asked for this, about this transaction. The pack may have changed between it and the challenge: the
+    /// statement names the one that counts.
     fn decided(&self, decided: &Logged) -> Result<(), BundleError> {
-        let EventKind::DecisionMade { decision, subject, outcome, policy_version, audience, txn_digest, .. } =
-            &decided.leaf.kind
+        let EventKind::DecisionMade { decision, subject, outcome, audience, txn_digest, .. } = &decided.leaf.kind
         else {
             return Err(BundleError::OtherKind { which: "decided" });
         };
         let signed = &self.statement;
         same(Some(*decision), signed.decision_id, "decision and statement")?;
         same(*subject, signed.subject, "the decision's subject and the statement's")?;
-        same(*policy_version, signed.policy_version, "the decision's policy and the statement's")?;
         same(audience.as_ref(), signed.aud.as_ref(), "the decision's API and the statement's")?;
         same(*txn_digest, signed.txn_digest, "the decision's transaction and the statement's")?;
         if *outcome == Outcome::Deny { Err(BundleError::Mismatch("the decision denied")) } else { Ok(()) }

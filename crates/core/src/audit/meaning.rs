@@ -1,7 +1,9 @@
 //! What a log must not say: that something was spent twice, issued without proof, or used before it was enrolled.
 //!
-//! Leaves of different nodes can lie a little out of order, because each node commits on its own and clocks differ. So
-//! a missing cause is owed until it comes: it is accepted late only from another run, dated within the clocks' leeway.
+//! Leaves of different nodes can lie a little out of order, because each node commits on its own and clocks differ; and
+//! the events of one unit, which are committed together and dated alike, have no order among themselves. So a missing
+//! cause is owed until it comes: it is accepted late from the same unit, or from another run and dated within the
+//! clocks' leeway.
 
 use super::{
     event::{EventKind, Leaf},
@@ -14,6 +16,9 @@ use crate::{
     time::Time,
 };
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Events of one unit of work lie at most this far apart in their run.
+const UNIT_EVENTS: u64 = 64;
 
 /// A contradiction in what the log says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -135,8 +140,8 @@ pub(super) struct Meaning {
     consumed: BTreeSet<Digest>,
     denied: BTreeSet<DecisionId>,
     holders: BTreeMap<AuthenticatorId, crate::id::SubjectId>,
-    unusable: BTreeMap<AuthenticatorId, (RunId, Time)>,
-    contained: BTreeMap<LoginId, (RunId, Time)>,
+    unusable: BTreeMap<AuthenticatorId, (Place, Time)>,
+    contained: BTreeMap<LoginId, (Place, Time)>,
     steps: BTreeSet<(AuthenticatorId, u64)>,
     token_logins: BTreeMap<ChallengeId, LoginId>,
     tokens: BTreeMap<TokenId, ChallengeId>,
@@ -189,7 +194,7 @@ impl Meaning {
             }
             EventKind::AuthenticatorRemoved { authenticator, .. }
             | EventKind::AuthenticatorDisabled { authenticator, .. } => {
-                self.unusable.insert(*authenticator, (place.run, at));
+                self.unusable.insert(*authenticator, (place, at));
             }
             EventKind::SessionSignedIn { login, authenticators, .. } => {
                 for authenticator in authenticators {
@@ -221,7 +226,7 @@ impl Meaning {
                 self.require(place, at, Cause::Spent(*challenge), Contradiction::OutcomeUnspent);
             }
             EventKind::Contained { logins, .. } => {
-                self.contained.extend(logins.iter().map(|login| (*login, (place.run, at))));
+                self.contained.extend(logins.iter().map(|login| (*login, (place, at))));
             }
             EventKind::ContainmentReversed { logins, .. } => {
                 self.contained.retain(|login, _| !logins.contains(login));
@@ -335,16 +340,25 @@ impl Meaning {
     fn provide(&mut self, place: Place, at: Time, cause: Cause) {
         self.causes.insert(cause);
         for (owing, used_at, contradiction) in self.owed.remove(&cause).unwrap_or_default() {
-            let late = owing.run == place.run || at > used_at.plus_seconds(limits::CLOCK_LEEWAY_SECONDS);
-            if late {
+            if !may_lie_before((owing, used_at), (place, at)) {
                 self.found.push((owing, contradiction));
             }
         }
     }
 }
 
-/// Whether an event that lies after an end in the log also came after it: in one run it did, and between two the clocks
-/// have their leeway.
-fn is_after(place: Place, at: Time, (run, end): (RunId, Time)) -> bool {
-    place.run == run || at > end.plus_seconds(limits::CLOCK_LEEWAY_SECONDS)
+/// Whether an event may lie in the log before what it rests on.
+fn may_lie_before((first, first_at): (Place, Time), (cause, cause_at): (Place, Time)) -> bool {
+    if first.run == cause.run {
+        return first_at == cause_at && cause.number.abs_diff(first.number) <= UNIT_EVENTS;
+    }
+    cause_at <= first_at.plus_seconds(limits::CLOCK_LEEWAY_SECONDS)
+}
+
+/// Whether an event that lies after an end in the log also came after it.
+fn is_after(place: Place, at: Time, (end, end_at): (Place, Time)) -> bool {
+    if place.run == end.run {
+        return at != end_at || place.number.abs_diff(end.number) > UNIT_EVENTS;
+    }
+    at > end_at.plus_seconds(limits::CLOCK_LEEWAY_SECONDS)
 }

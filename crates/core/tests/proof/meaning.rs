@@ -198,6 +198,19 @@ fn two_nodes_may_lie_out_of_order_as_far_as_clocks_differ() {
 }
 
 #[test]
+fn the_events_of_one_unit_have_no_order() {
+    let backwards = |apart: i64| {
+        let mut log = Log::begin();
+        log.add_at(enrolled(1), START.plus_seconds(1));
+        log.add_at(signed_in(1), START.plus_seconds(2));
+        log.add_at(accepted(1, None), START.plus_seconds(2 + apart));
+        contradictions(&log)
+    };
+    assert_eq!(backwards(0), []);
+    assert_eq!(backwards(1), [Contradiction::SignedInUnproven]);
+}
+
+#[test]
 fn an_outcome_needs_its_spend() {
     assert_eq!(found(vec![reported(1)]), [Contradiction::OutcomeUnspent]);
 }

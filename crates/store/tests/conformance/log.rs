@@ -7,9 +7,9 @@ use counterfoil_core::audit::{
     chain::ChainError,
     checkpoint::{Checkpoint, LogKey, Signer},
     event::{EventKind, Leaf, LeafHash},
-    inclusion::{ConsistencyProof, InclusionProof},
-    tree::Plan,
+    verify::{Given, Report},
 };
+use counterfoil_core::seal::MasterKey;
 use counterfoil_store::{Fault, OpenError, Sequencer, Store, Tx};
 
 crate::on_both_engines! {
@@ -22,6 +22,8 @@ crate::on_both_engines! {
     a_missing_high_water_file_raises_the_epoch,
     a_restarted_writer_names_its_predecessor,
     what_was_told_before_a_crash_is_in_the_log,
+    a_living_log_verifies,
+    every_kind_of_edit_is_found,
 }
 
 pub struct TestLog(Ed25519KeyPair, LogKey);
@@ -76,13 +78,12 @@ async fn committed_events_become_leaves_under_a_signed_checkpoint(house: House) 
     for (index, leaf) in leaves.iter().enumerate() {
         assert_eq!(leaf.leaf_index, Some(index as u64));
         assert_eq!(store.log().leaf_index(leaf.link.run, leaf.link.number).await.unwrap(), Some(index as u64));
-        let path = store.log().assemble(&Plan::inclusion(index as u64, size).unwrap()).await.unwrap();
-        InclusionProof { index: index as u64, size, path }.verify(&LeafHash::of(&leaf.leaf), &root).unwrap();
+        let proof = store.log().inclusion(index as u64, size).await.unwrap();
+        proof.verify(&LeafHash::of(&leaf.leaf), &root).unwrap();
     }
     for pair in roots.windows(2) {
-        let (old_size, new_size) = (pair[0].0, pair[1].0);
-        let path = store.log().assemble(&Plan::consistency(old_size, new_size).unwrap()).await.unwrap();
-        ConsistencyProof { old_size, new_size, path }.verify(&pair[0].1, &pair[1].1).unwrap();
+        let proof = store.log().consistency(pair[0].0, pair[1].0).await.unwrap();
+        proof.verify(&pair[0].1, &pair[1].1).unwrap();
     }
     assert_eq!(store.log().leaves(40, 10).await.unwrap(), leaves[40..50]);
 }
@@ -116,8 +117,7 @@ async fn two_sequencers_make_one_history(house: House) {
     for stored in a.log().checkpoints(0, 100).await.unwrap() {
         let checkpoint = Checkpoint::verify(&stored.note.parse().unwrap(), &[log.log_key().clone()]).unwrap();
         if let Some(before) = before {
-            let path = a.log().assemble(&Plan::consistency(before.size, checkpoint.size).unwrap()).await.unwrap();
-            let proof = ConsistencyProof { old_size: before.size, new_size: checkpoint.size, path };
+            let proof = a.log().consistency(before.size, checkpoint.size).await.unwrap();
             proof.verify(&before.root, &checkpoint.root).unwrap();
         }
         before = Some(checkpoint);
@@ -233,4 +233,52 @@ async fn what_was_told_before_a_crash_is_in_the_log(house: House) {
     let logged: std::collections::BTreeSet<_> = leaves.iter().map(|leaf| leaf.id).collect();
     assert_eq!(told.difference(&logged).count(), 0);
     assert!(told.len() >= 400, "most were told: {}", told.len());
+}
+
+fn given(log: &TestLog) -> Given {
+    let chain_key = Some(MasterKey::from_bytes([7; 32]).chain().unwrap());
+    Given { chain_key, log_keys: vec![log.log_key().clone()], ..Given::default() }
+}
+
+async fn verified(store: &Store, log: &TestLog) -> Report {
+    store.log().verify(given(log)).await.unwrap()
+}
+
+async fn a_living_log_verifies(house: House) {
+    let (a, b, log) = (house.open("a").await, house.open("b").await, TestLog::new());
+    let (mut one, mut other) = (Sequencer::new(a.clone()), Sequencer::new(b.clone()));
+    for round in 0..6 {
+        let (_, _, report, _) =
+            tokio::join!(commit(&a, &house, 40), commit(&b, &house, 40), verified(&a, &log), one.step(&log),);
+        assert!(report.holds(), "round {round}: {:?}", report.findings);
+        house.wait_seconds(6);
+        let _ = other.step(&log).await;
+        house.wait_seconds(6);
+    }
+    let report = verified(&a, &log).await;
+    assert!(report.holds(), "{:?}", report.findings);
+    assert_eq!((report.size + report.waiting, report.runs), (2 * 6 * 40 + 2, 2));
+    assert!(report.checkpoints > 0);
+}
+
+async fn every_kind_of_edit_is_found(house: House) {
+    let (store, log) = (house.open("a").await, TestLog::new());
+    commit(&store, &house, 9).await;
+    Sequencer::new(store.clone()).step(&log).await.unwrap();
+    commit(&store, &house, 3).await;
+    assert!(verified(&store, &log).await.holds());
+    // Each on top of the others: once something is wrong, more that is wrong is found too.
+    let mut findings = 0;
+    for edit in [
+        "UPDATE events SET leaf = (SELECT leaf FROM events WHERE number = 12) WHERE number = 11",
+        "DELETE FROM events WHERE number = 10",
+        "UPDATE events SET mac = (SELECT mac FROM events WHERE number = 1) WHERE number = 2",
+        "UPDATE events SET leaf = (SELECT leaf FROM events WHERE number = 1) WHERE number = 5",
+        "DELETE FROM spans",
+    ] {
+        assert!(house.tamper(edit).await > 0, "{edit}");
+        let report = verified(&store, &log).await;
+        assert!(report.findings.len() > findings, "{edit}: {:?}", report.findings);
+        findings = if edit.contains("spans") { findings } else { report.findings.len().min(findings + 1) };
+    }
 }

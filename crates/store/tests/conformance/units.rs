@@ -207,6 +207,7 @@ async fn a_writer_of_an_old_epoch_writes_no_more(house: House) {
     let old = house.open("old").await;
     put_group(&house, &old, "before").await.unwrap();
     house.tamper("UPDATE meta SET number = 2 WHERE name = 'epoch'").await;
+    house.wait_seconds(1);
     put_group(&house, &old, "after").await.unwrap();
     let runs = old.log().runs().await.unwrap();
     assert_eq!(runs.iter().map(|run| run.epoch).collect::<Vec<_>>(), [1, 2], "it began anew, in the new epoch");

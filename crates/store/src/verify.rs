@@ -1,0 +1,97 @@
+//! Handing a stored log to the verifier, also while a server goes on writing it; and proofs from its tiles.
+//!
+//! What is read is one state of the log: the tree as it was when reading began, then what each run has beyond it. What
+//! is sequenced in between still counts as waiting, so a living server is no finding.
+
+use crate::{
+    backend::Value,
+    error::{Inconsistency, ReadError},
+    log::{LogReader, LoggedEvent},
+};
+use counterfoil_core::{
+    audit::{
+        inclusion::{ConsistencyProof, InclusionProof},
+        tree::{Plan, TreeError},
+        verify::{Given, Report, Row, Verifier},
+    },
+    id::RunId,
+};
+use std::collections::BTreeMap;
+
+/// Leaves that are in memory at once.
+const PAGE: u32 = 1_024;
+
+impl LogReader {
+    /// Verifies the whole log. The database's own checkpoints are added to those given.
+    pub async fn verify(&self, mut given: Given) -> Result<Report, ReadError> {
+        // Checkpoints before the size: every one of them covers leaves that are read.
+        let mut after = 0;
+        loop {
+            let page = self.checkpoints(after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.size;
+            given.checkpoints.extend(page.into_iter().map(|checkpoint| checkpoint.note));
+        }
+        let size = self.head().await?.size;
+        let mut verifier = Verifier::new(given);
+        let mut next: BTreeMap<RunId, u64> = BTreeMap::new();
+        let mut index = 0;
+        while index < size {
+            let left = u32::try_from(size - index).unwrap_or(PAGE).min(PAGE);
+            let leaves = self.leaves(index, left).await?;
+            // Leaves that are not there are the verifier's to notice: what follows has a wrong index.
+            index += u64::from(left);
+            for leaf in leaves {
+                next.insert(leaf.link.run, leaf.link.number + 1);
+                verifier.row(&row(leaf)?);
+            }
+        }
+        for run in self.runs().await? {
+            let mut number = next.get(&run.id).copied().unwrap_or(0);
+            loop {
+                let page = self.events_from(run.id, number).await?;
+                let Some(last) = page.last() else { break };
+                number = last.link.number + 1;
+                for event in page {
+                    verifier.row(&row(LoggedEvent { leaf_index: None, ..event })?);
+                }
+            }
+        }
+        Ok(verifier.finish())
+    }
+
+    /// The proof that a leaf is in the tree of `size` leaves.
+    pub async fn inclusion(&self, index: u64, size: u64) -> Result<InclusionProof, ReadError> {
+        let path = self.assemble(&Plan::inclusion(index, size).map_err(out_of_range)?).await?;
+        Ok(InclusionProof { index, size, path })
+    }
+
+    /// The proof that the tree of `old_size` leaves is the beginning of that of `new_size`.
+    pub async fn consistency(&self, old_size: u64, new_size: u64) -> Result<ConsistencyProof, ReadError> {
+        let path = self.assemble(&Plan::consistency(old_size, new_size).map_err(out_of_range)?).await?;
+        Ok(ConsistencyProof { old_size, new_size, path })
+    }
+
+    async fn events_from(&self, run: RunId, number: u64) -> Result<Vec<LoggedEvent>, ReadError> {
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        let rest = "WHERE e.run = $1 AND e.number >= $2 ORDER BY e.number LIMIT $3";
+        self.events_where(rest, &[Value::id(run), Value::Int(number), Value::Int(PAGE.into())]).await
+    }
+}
+
+fn out_of_range(error: TreeError) -> ReadError {
+    Inconsistency { table: "tiles", id: "log".to_owned(), reason: error.to_string() }.into()
+}
+
+fn row(event: LoggedEvent) -> Result<Row, ReadError> {
+    let id = format!("{}/{}", event.link.run, event.link.number);
+    let wrong = |error: serde_json::Error| Inconsistency { table: "events", id, reason: format!("personal: {error}") };
+    Ok(Row {
+        index: event.leaf_index,
+        run: event.link.run,
+        number: event.link.number,
+        mac: event.link.mac,
+        leaf: event.leaf,
+        personal: event.personal.as_deref().map(serde_json::from_str).transpose().map_err(wrong)?,
+    })
+}
