@@ -6,10 +6,8 @@
 
 pub mod admin;
 pub mod asset;
-#[cfg_attr(not(test), expect(dead_code, reason = "the console's endpoints are not built yet"))]
 pub mod chart;
 pub mod enrol;
-#[cfg_attr(not(test), expect(dead_code, reason = "the console's endpoints are not built yet"))]
 pub mod event;
 pub mod me;
 pub mod shell;

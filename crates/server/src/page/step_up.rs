@@ -101,7 +101,6 @@ pub enum RowKind {
 /// What differs from the last time this person confirmed the like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "comparing with the last time is not built yet")]
 pub enum Change {
     /// Never seen before.
     New,
