@@ -6,7 +6,7 @@
 //! | `GET /api/accounts/{id}` | `balance.read` | action |
 //! | `POST /api/accounts/{id}/beneficiaries` | `beneficiary.add` | action |
 //! | `PUT /api/accounts/{id}/payout` | `payout.change` | transaction |
-//! | `POST /api/accounts/{id}/key-export` | `key.export` | action |
+//! | `POST /api/accounts/{id}/key-export` | `key.export` | transaction |
 
 use crate::ledger::{Account, Amount, Beneficiary, Ledger, Payout, RESOURCE_TYPE, account};
 use axum::Router;
@@ -49,6 +49,20 @@ impl PayoutChange {
     }
 }
 
+/// The transaction of `key.export`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyExport {
+    r#type: &'static str,
+    resource: AccountRef,
+}
+
+impl KeyExport {
+    /// The transaction that exports `account_id`'s key.
+    pub fn new(account_id: &str) -> Self {
+        Self { r#type: "key_export", resource: AccountRef { r#type: RESOURCE_TYPE, id: account_id.to_owned() } }
+    }
+}
+
 #[derive(Clone)]
 struct Api {
     guard: Guard,
@@ -60,7 +74,7 @@ pub fn routes(guard: &Guard, ledger: Arc<Ledger>) -> Router {
     let read = guard.action("balance.read", one_account);
     let add = guard.action("beneficiary.add", one_account);
     let change = guard.transaction("payout.change", payout_change);
-    let export = guard.action("key.export", one_account);
+    let export = guard.transaction("key.export", key_export);
     Router::new()
         .route("/api/accounts", get(list).layer(guard.signed_in()))
         .route("/api/accounts/{id}", get(show).layer(read))
@@ -86,6 +100,10 @@ fn payout_change(view: &View<'_>) -> Result<PayoutChange, Refusal> {
         return Err(Refusal::BadRequest(format!("this account is kept in {}", account.currency)));
     }
     Ok(PayoutChange::new(account.id, payout))
+}
+
+fn key_export(view: &View<'_>) -> Result<KeyExport, Refusal> {
+    Ok(KeyExport::new(known(view)?.id))
 }
 
 async fn list(State(api): State<Api>, caller: Caller) -> Result<Response, Refusal> {
@@ -135,8 +153,10 @@ async fn change_payout(State(api): State<Api>, spent: Spent<PayoutChange>) -> Re
     )
 }
 
-async fn export_key(_permitted: Permitted) -> Response {
-    // There is no key in a demonstration; that policy denies is what it shows.
+async fn export_key(spent: Spent<KeyExport>) -> Response {
+    // There is no key in a demonstration; what it takes to get here is what it shows.
+    let KeyExport { resource, .. } = spent.into_value();
+    tracing::info!(account = %resource.id, "a key would have been exported");
     Problem::new(StatusCode::NOT_IMPLEMENTED, "not-built", "this treasury has no key to export").into_response()
 }
 

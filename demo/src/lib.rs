@@ -128,6 +128,7 @@ pub fn router(config: Config) -> io::Result<Router> {
         .route("/result", get(page::result::show))
         .route("/again", post(page::result::again))
         .route(assets::STYLE_PATH, get(assets::style))
+        .route(assets::ICON_PATH, get(assets::icon))
         .route("/readyz", get(ready))
         .with_state(app)
         .merge(api)

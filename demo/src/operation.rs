@@ -1,6 +1,6 @@
 //! What a person does in the treasury, as a request to its API.
 
-use crate::api::PayoutChange;
+use crate::api::{KeyExport, PayoutChange};
 use crate::ledger::{ACCOUNTS, Beneficiary, Payout};
 use http::Method;
 use serde_json::{Value, json};
@@ -66,7 +66,8 @@ impl Operation {
     pub fn agrees_with(&self, details: &Value) -> bool {
         match &self.kind {
             Kind::ChangePayout(payout) => *details == json!([PayoutChange::new(&self.account, payout.clone())]),
-            Kind::AddBeneficiary(_) | Kind::ExportKey => false,
+            Kind::ExportKey => *details == json!([KeyExport::new(&self.account)]),
+            Kind::AddBeneficiary(_) => false,
         }
     }
 

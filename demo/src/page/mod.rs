@@ -26,6 +26,8 @@ pub struct Frame {
     pub me_url: String,
     /// Where the stylesheet is.
     pub style: &'static str,
+    /// Where the icon is.
+    pub icon: &'static str,
 }
 
 impl Frame {
@@ -39,6 +41,7 @@ impl Frame {
             csrf: session.map(|session| session.csrf.clone()).unwrap_or_default(),
             me_url: format!("{}/me", app.config.issuer),
             style: assets::STYLE_PATH,
+            icon: assets::ICON_PATH,
         }
     }
 }

@@ -112,6 +112,11 @@ impl Outcome {
         Self { ending, operation, reason: None, acr_values: None, decision_id: None, counterfoil: None }
     }
 
+    fn is_confirmed_payout(&self) -> bool {
+        let kind = self.operation.as_ref().map(|operation| &operation.kind);
+        self.ending == Ending::Done && matches!(kind, Some(Kind::ChangePayout(_)))
+    }
+
     fn told(&self, t: &'static Texts) -> &'static Told {
         match (self.ending, self.operation.as_ref().map(|operation| &operation.kind)) {
             (Ending::Done, Some(Kind::AddBeneficiary(_))) => &t.added,
@@ -168,6 +173,7 @@ struct ResultPage {
     decision_id: Option<String>,
     counterfoil: Option<String>,
     can_repeat: bool,
+    tried: bool,
     back: String,
 }
 
@@ -194,7 +200,8 @@ pub fn render(app: &App, headers: &HeaderMap, visitor: Option<&Visitor>, outcome
         takes,
         decision_id: outcome.decision_id.clone(),
         counterfoil: outcome.counterfoil.clone(),
-        can_repeat: outcome.ending == Ending::Done && session.is_some_and(|session| session.used.is_some()),
+        can_repeat: outcome.is_confirmed_payout() && session.is_some_and(|session| session.used.is_some()),
+        tried: outcome.ending == Ending::Altered,
         back,
         frame,
     };

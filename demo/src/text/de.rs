@@ -11,7 +11,7 @@ pub const TEXTS: Texts = Texts {
     sign_in_note: "Sie melden sich bei Counterfoil an und kommen hierher zurück.",
     sign_out: "Abmelden",
     signed_in_as: "Angemeldet als",
-    your_sign_in: "Ihre Anmeldung und Passkeys",
+    your_sign_in: "Ihre Anmeldung",
     accounts: "Konten",
     account: "Konto",
     balance: "Saldo",
@@ -45,6 +45,7 @@ pub const TEXTS: Texts = Texts {
     cheat_account: "Sie ändert ein anderes Konto",
     again: "Bestätigung noch einmal verwenden",
     again_lead: "Zur Vorführung: Die Treasury schickt dieselbe Bestätigung ein zweites Mal.",
+    tried: "Was sie versucht hat",
     reason: "Grund",
     it_would_take: "Nötig wäre",
     counterfoil: "Belegnummer",
@@ -97,12 +98,12 @@ pub const TEXTS: Texts = Texts {
     denied: Told {
         title: "Das ist nicht erlaubt",
         sentence: "Die Regeln sagen dazu nein, für Sie, jetzt. Nichts wurde geändert.",
-        now: "Fragen Sie Ihre Administration und nennen Sie die Nummer der Entscheidung.",
+        now: "Wenn Sie noch keinen Passkey haben, fügen Sie unter „Ihre Anmeldung“ einen hinzu. Sonst fragen Sie Ihre Administration und nennen Sie die Nummer der Entscheidung.",
     },
     unmet: Told {
         title: "Dafür reicht nicht, was Sie gezeigt haben",
         sentence: "Nichts, was Sie eingerichtet haben, genügt dafür. Nichts wurde geändert.",
-        now: "Fügen Sie unter „Ihre Anmeldung und Passkeys“ einen Passkey hinzu und beginnen Sie neu.",
+        now: "Fügen Sie unter „Ihre Anmeldung“ einen Passkey hinzu und beginnen Sie neu.",
     },
     elsewhere: Told {
         title: "Diese Antwort gehört nicht hierher",

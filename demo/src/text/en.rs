@@ -11,7 +11,7 @@ pub const TEXTS: Texts = Texts {
     sign_in_note: "You sign in at Counterfoil, and come back here.",
     sign_out: "Sign out",
     signed_in_as: "Signed in as",
-    your_sign_in: "Your sign-in and passkeys",
+    your_sign_in: "Your sign-in",
     accounts: "Accounts",
     account: "Account",
     balance: "Balance",
@@ -45,6 +45,7 @@ pub const TEXTS: Texts = Texts {
     cheat_account: "It changes another account",
     again: "Use the confirmation again",
     again_lead: "For the demonstration: the treasury sends the same confirmation a second time.",
+    tried: "What it tried",
     reason: "Reason",
     it_would_take: "It would take",
     counterfoil: "Counterfoil",
@@ -93,12 +94,12 @@ pub const TEXTS: Texts = Texts {
     denied: Told {
         title: "This is not allowed",
         sentence: "The rules say no to this, for you, now. Nothing was changed.",
-        now: "Ask your administrator, and give the decision’s number.",
+        now: "If you have no passkey yet, add one under “Your sign-in”. Otherwise ask your administrator, and give the decision’s number.",
     },
     unmet: Told {
         title: "It needs more than you have shown",
         sentence: "Nothing that you have enrolled is enough for this. Nothing was changed.",
-        now: "Add a passkey under “Your sign-in and passkeys”, then start again.",
+        now: "Add a passkey under “Your sign-in”, then start again.",
     },
     elsewhere: Told {
         title: "This answer does not belong here",

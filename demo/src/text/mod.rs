@@ -103,6 +103,7 @@ pub struct Texts {
     pub cheat_account: &'static str,
     pub again: &'static str,
     pub again_lead: &'static str,
+    pub tried: &'static str,
     pub reason: &'static str,
     pub it_would_take: &'static str,
     pub counterfoil: &'static str,
