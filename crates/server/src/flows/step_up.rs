@@ -3,8 +3,7 @@
 use super::{
     attempt,
     authorize::actor,
-    compare,
-    complete_sign_in,
+    compare, complete_sign_in,
     decide::Record,
     grant_code::{Grounds, grant_code},
     open_challenge, sign_in,
