@@ -4,7 +4,7 @@ use crate::{authenticator::webauthn::Assertion, digest::Digest, evidence::ProofF
 
 /// An answer that was right. It is used once: a [`crate::challenge::Challenge`] or a session's evidence takes it.
 ///
-/// INVARIANT: made by [`Proof::typed`] and [`Proof::signed`] alone, which only `authenticator/{password,totp,webauthn}`
+/// INVARIANT: made by `Proof::typed` and `Proof::signed` alone, which only `authenticator/{password,totp,webauthn}`
 /// call, after the comparison or the signature was right. Neither `Clone` nor `Deserialize`.
 #[derive(Debug)]
 #[must_use = "an answer that nobody takes proves nothing"]

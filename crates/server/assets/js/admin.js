@@ -7,7 +7,7 @@ import { cell, row, table } from "./table.js";
 
 const address = new URLSearchParams(location.search);
 const [, , section = "overview", id] = location.pathname.split("/");
-const parts = { overview, decisions: id ? story : decisions, policies, log, people, sessions };
+const parts = { overview, decisions: id ? story : decisions, policies, log, people };
 const count = new Intl.NumberFormat(lang);
 const tones = { step_up: "amber", deny: "red", permit: "", forbid: "red", high: "amber", critical: "red" };
 const tag = (name, text) => h("span", { class: `tag ${tones[name] ?? "plain"}` }, text);
@@ -151,7 +151,7 @@ async function save({ evidence_url: url, id: decision }) {
   }
 }
 
-// ---- policies, log, people, sessions ----
+// ---- policies, log, people ----
 
 function policies({ active, actions, policies: all, versions }) {
   return [
@@ -179,12 +179,6 @@ function people({ people: all, before }) {
   return [heading(t("nav.people")), filter([field("q", t("admin.filter.search"))]),
     all.length === 0 ? nothing(t("admin.people.empty")) : panel(undefined, table(["admin.col.username", "admin.col.name", "admin.col.roles", "admin.col.groups", "admin.col.authenticators", "admin.col.strongest", "admin.col.seen"],
       all.map((one) => row([h("a", { href: `/admin/decisions?subject=${encodeURIComponent(one.username)}` }, one.username), one.name, one.roles.join(", "), one.groups.join(", "), cell("num", one.authenticators), one.strongest, one.last_seen_at && time(one.last_seen_at)])), { sort: true }), pages(before))];
-}
-
-function sessions({ sessions: all, before }) {
-  return [heading(t("nav.sessions")),
-    all.length === 0 ? nothing(t("admin.sessions.empty")) : panel(undefined, table(["admin.col.person", "admin.col.device", "admin.col.acr", "admin.col.binding", "col.when", "admin.col.seen", "admin.col.state"],
-      all.map((one) => row([one.person, cell("", one.device, one.ip && h("span", { class: "given" }, one.ip)), one.acr, named(`binding.${one.binding}`, one.binding), time(one.signed_in_at), time(one.last_seen_at), one.state])), { sort: true }), pages(before))];
 }
 
 // ---- hands on the keyboard ----

@@ -114,7 +114,7 @@ function confirmations({ confirmations: all }) {
       h("div", {},
         h("h3", {}, one.title),
         // The text that was confirmed, line by line; its first line is the title.
-        h("p", { class: "lines" }, one.text.startsWith(one.title) ? one.text.slice(one.title.length).trim() : one.text),
+        h("p", { class: "lines" }, (one.text.startsWith(one.title) ? one.text.slice(one.title.length) : one.text).trim().replace(/\n{2,}/g, "\n")),
         h("p", { class: "facts" }, h("span", {}, one.client), h("span", {}, time(one.at)), h("span", { class: "mono" }, one.counterfoil))),
       outcome(one.outcome)))));
 }

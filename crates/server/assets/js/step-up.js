@@ -179,7 +179,7 @@ function receipt({ receipt: kept, next }) {
     h("div", { class: "stub" },
       h("div", {}, h("p", { lang: view.lang }, view.title ?? t("step_up.sign_in.title")), main(), h("p", { class: "small" }, time(kept.at))),
       h("div", { class: "number" }, h("p", { class: "small" }, t("receipt.number")), h("b", {}, kept.counterfoil))),
-    h("p", { class: "small" }, t("receipt.keep")),
+    h("p", { class: "small" }, t(`receipt.${outcome}.keep`)),
     alarm && h("p", { class: "notice" }, t("receipt.alarm.now")),
     alarm && h("a", { class: "button primary", href: "/me#sessions" }, t("receipt.alarm.sessions")),
     onward && h("a", { class: alarm ? "button" : "button primary", id: "onward", href: onward.url }, t("back_to", { name: onward.name })),

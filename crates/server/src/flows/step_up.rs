@@ -3,7 +3,7 @@
 use super::{
     attempt,
     authorize::actor,
-    complete_sign_in,
+    compare, complete_sign_in,
     decide::Record,
     grant_code::{Grounds, grant_code},
     open_challenge, sign_in,
@@ -128,6 +128,8 @@ pub async fn view<T>(app: &App, browser: &Browser<T>, stored: &Stored) -> Result
     let open = challenge.is_open(now);
     let person = super::decide::person(app, signed_in.subject).await?;
     let person = person.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
+    let mut values = display.as_ref().map(|display| rows(display, &client.name)).unwrap_or_default();
+    compare::mark(&mut values, display.as_ref(), &compare::earlier(app, &pack, decision, &record, lang).await?);
     Ok(StepUp {
         state: state(challenge, now),
         id: challenge.id().to_string(),
@@ -135,7 +137,7 @@ pub async fn view<T>(app: &App, browser: &Browser<T>, stored: &Stored) -> Result
         title: display.as_ref().map(|display| display.title.clone()),
         sentence: display.as_ref().map(|display| display.sentence.clone()),
         strong: display.as_ref().map(|display| display.strong.clone()).unwrap_or_default(),
-        rows: display.map(|display| rows(&display, &client.name)).unwrap_or_default(),
+        rows: values,
         person: sign_in::named(&person.subject),
         place: None,
         device: Some(device(&browser.visit.user_agent)),
@@ -225,6 +227,7 @@ fn rows(display: &counterfoil_core::transaction::Display, client: &str) -> Vec<R
             main: at == main,
             // Nobody but the application says that a name and an account belong together.
             given_by: (row.kind == Kinds::Name).then(|| client.to_owned()),
+            mixed_scripts: row.mixed_scripts,
             changed: None,
             changed_from: None,
         })

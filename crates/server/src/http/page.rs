@@ -1,5 +1,6 @@
 //! Pages: shells that are the same for everybody, and what their scripts ask.
 
+pub mod admin;
 pub mod authorize;
 pub mod me;
 pub mod session;
@@ -29,7 +30,7 @@ macro_rules! shells {
     )*};
 }
 
-shells! { sign_in SignIn, authorize Authorize, step_up StepUp, me Me, passkey Passkey }
+shells! { sign_in SignIn, authorize Authorize, step_up StepUp, me Me, passkey Passkey, console Admin }
 
 /// The front door leads to one's own account.
 pub async fn home() -> Redirect {

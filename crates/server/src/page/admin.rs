@@ -1,9 +1,9 @@
-//! `POST /admin/…`: the overview, decisions, one decision as a story, policies, log, people, sessions.
+//! `POST /admin/…`: the overview, decisions, one decision as a story, policies, log, people.
 
 use super::{Outcome, Resource};
 use counterfoil_core::{
-    assurance::{Acr, Binding, Tier},
-    id::{DecisionId, EventId, SessionId, SubjectId},
+    assurance::{Acr, Tier},
+    id::{DecisionId, EventId, SubjectId},
     time::Time,
 };
 use serde::Serialize;
@@ -16,8 +16,6 @@ pub enum Nav {
     Overview,
     /// Every answer that was given.
     Decisions,
-    /// Who is signed in where.
-    Sessions,
     /// Who there is.
     People,
     /// What the rules say.
@@ -428,42 +426,6 @@ pub struct People {
     pub viewer: Viewer,
     /// By user name.
     pub people: Vec<PersonRow>,
-    /// The cursor of the next page, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub before: Option<String>,
-}
-
-/// One session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SessionRow {
-    /// Its public handle.
-    pub id: SessionId,
-    /// Whose, by user name.
-    pub person: String,
-    /// Browser and system in words.
-    pub device: String,
-    /// The address last seen.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ip: Option<String>,
-    /// What it has shown.
-    pub acr: Acr,
-    /// What ties it to its device.
-    pub binding: Binding,
-    /// Since when.
-    pub signed_in_at: Time,
-    /// The last request.
-    pub last_seen_at: Time,
-    /// Whether it is open, ended or contained, in words.
-    pub state: String,
-}
-
-/// `/admin/sessions`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Sessions {
-    /// Who looks.
-    pub viewer: Viewer,
-    /// The last seen first.
-    pub sessions: Vec<SessionRow>,
     /// The cursor of the next page, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,

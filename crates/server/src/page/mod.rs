@@ -4,19 +4,15 @@
 //! session's key (DESIGN §6), and builds the page by the DOM alone. The structs here are those replies, one file per page;
 //! nothing in this module decides anything.
 
-#[expect(dead_code, reason = "the console's endpoints are not built yet")]
 pub mod admin;
 pub mod asset;
-#[cfg_attr(not(test), expect(dead_code, reason = "the console's endpoints are not built yet"))]
 pub mod chart;
 pub mod enrol;
-#[cfg_attr(not(test), expect(dead_code, reason = "the console's endpoints are not built yet"))]
 pub mod event;
 pub mod me;
 pub mod shell;
 pub mod sign_in;
 pub mod step_up;
-#[expect(dead_code, reason = "the console's endpoints are not built yet")]
 pub mod story;
 pub mod text;
 

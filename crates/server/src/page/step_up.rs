@@ -101,7 +101,6 @@ pub enum RowKind {
 /// What differs from the last time this person confirmed the like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "comparing with the last time is not built yet")]
 pub enum Change {
     /// Never seen before.
     New,
@@ -130,6 +129,9 @@ pub struct Row {
     /// Who says so, when the API has not vouched for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given_by: Option<String>,
+    /// Letters of alphabets that do not belong together: the page warns.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mixed_scripts: bool,
     /// What differs from last time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<Change>,

@@ -1,0 +1,54 @@
+//! `POST /admin/…`: the console's questions, each decided by the policy like everything else.
+
+use super::step_up::Empty;
+use crate::{
+    app::App,
+    browser::Browser,
+    flows::{oversee, oversee_log},
+    page::admin::{DecisionStory, Decisions, Log, Overview, People, Policies},
+    problem::{Kind, Problem},
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use counterfoil_core::id::DecisionId;
+use std::sync::Arc;
+
+/// Is anything wrong?
+pub async fn overview(State(app): State<Arc<App>>, browser: Browser<Empty>) -> Result<Json<Overview>, Problem> {
+    oversee_log::overview(&app, &browser).await.map(Json)
+}
+
+/// Decisions, newest first.
+pub async fn decisions(
+    State(app): State<Arc<App>>,
+    browser: Browser<oversee::Wanted>,
+) -> Result<Json<Decisions>, Problem> {
+    oversee::decisions(&app, &browser).await.map(Json)
+}
+
+/// One decision as a story.
+pub async fn decision(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    browser: Browser<Empty>,
+) -> Result<Json<DecisionStory>, Problem> {
+    let id: DecisionId = id.parse().map_err(|_| Problem::new(Kind::NOT_FOUND))?;
+    oversee::decision(&app, &browser, id).await.map(Json)
+}
+
+/// What the rules say.
+pub async fn policies(State(app): State<Arc<App>>, browser: Browser<Empty>) -> Result<Json<Policies>, Problem> {
+    oversee::policies(&app, &browser).await.map(Json)
+}
+
+/// Who there is.
+pub async fn people(State(app): State<Arc<App>>, browser: Browser<oversee::Whom>) -> Result<Json<People>, Problem> {
+    oversee::people(&app, &browser).await.map(Json)
+}
+
+/// What happened.
+pub async fn log(State(app): State<Arc<App>>, browser: Browser<oversee_log::Wanted>) -> Result<Json<Log>, Problem> {
+    oversee_log::log(&app, &browser).await.map(Json)
+}
