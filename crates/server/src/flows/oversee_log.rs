@@ -155,14 +155,16 @@ fn cost(leaves: &[Leaf], now: Time) -> StepUpCost {
                 }
             }
             EventKind::ChallengeRefused { challenge, alarm } => {
-                if open.remove(challenge).is_some() {
-                    if *alarm { cost.alarms += 1 } else { cost.refused += 1 }
+                let asked = open.remove(challenge).is_some();
+                match (asked, *alarm) {
+                    (true, true) => cost.alarms += 1,
+                    (true, false) => cost.refused += 1,
+                    (false, _) => {}
                 }
             }
             EventKind::ChallengeVoid { challenge, .. } => {
-                if open.remove(challenge).is_some() {
-                    cost.unanswered += 1;
-                }
+                let asked = open.remove(challenge).is_some();
+                cost.unanswered += u64::from(asked);
             }
             _ => {}
         }

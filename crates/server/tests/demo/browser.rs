@@ -5,7 +5,7 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
 };
-use counterfoil_core::{authenticator::totp::TotpSecret, digest::Digest, time::Time};
+use counterfoil_core::{authenticator::totp::TotpSecret, digest::Digest};
 use counterfoil_oauth::{
     jose::{Es256Signer, sign, sign_with_embedded_key},
     session_proof::TYP,
@@ -98,9 +98,7 @@ impl<'a> Browser<'a> {
 /// The code that the person's app shows now.
 pub fn code(user: &Value) -> String {
     let secret = TotpSecret::new(&base32(user["totp_secret"].as_str().unwrap())).unwrap();
-    #[allow(clippy::disallowed_methods, reason = "a code app has a clock of its own")]
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    secret.code(Time::from_seconds(i64::try_from(now).unwrap()))
+    secret.code(crate::clock::now())
 }
 
 fn base32(text: &str) -> Vec<u8> {

@@ -5,6 +5,7 @@
 
 mod audit;
 mod browser;
+mod clock;
 mod evaluation;
 mod harness;
 mod routes;

@@ -32,7 +32,7 @@ fn a_code_signs_in_once() {
     let (mut first, mut second) = (Browser::new(&demo), Browser::new(&demo));
     // The same code for both, whatever the clock does between them.
     let code = code(&user);
-    let mut enter = |browser: &mut Browser<'_>| {
+    let enter = |browser: &mut Browser<'_>| {
         let begun = browser.post("/sign-in", &json!({})).json();
         let password =
             json!({"challenge": begun["challenge"], "username": user["username"], "password": user["password"]});
