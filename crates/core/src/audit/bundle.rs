@@ -13,6 +13,7 @@ use super::{
 use crate::{
     assurance::Acr,
     authenticator::webauthn::{Assertion, AssertionError, Credential, Expected, check},
+    challenge::{Challenge, ChallengeState},
     digest::Digest,
     json::parse_strict,
     limits,
@@ -21,6 +22,7 @@ use crate::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
+use std::borrow::Borrow;
 
 /// The form of a bundle. A reader refuses forms that it does not know.
 const BUNDLE_VERSION: u8 = 1;
@@ -109,6 +111,12 @@ pub enum BundleError {
         /// Which member of the bundle.
         which: &'static str,
     },
+    /// A leaf of the story was not among those given.
+    #[error("no leaf says `{0}` of this approval")]
+    Missing(&'static str),
+    /// The challenge has no proof that is a signature.
+    #[error("nothing was signed for this challenge")]
+    Unsigned,
     /// Two parts do not belong together; the text says which.
     #[error("the parts do not belong together: {0}")]
     Mismatch(&'static str),
@@ -202,6 +210,63 @@ fn same<T: PartialEq>(a: T, b: T, what: &'static str) -> Result<(), BundleError>
 }
 
 impl Bundle {
+    /// Puts the story of a proven challenge together out of what the store has. Of `leaves`, those about the challenge,
+    /// its decision and its authenticator are taken, whatever else is among them; their paths must be for the checkpoint's
+    /// size. Nothing is verified here: verify what comes out before it is handed on.
+    pub fn gather(
+        challenge: &Challenge,
+        credential: Credential,
+        attestation_object: Option<String>,
+        leaves: impl IntoIterator<Item = LoggedLeaf>,
+        checkpoint: String,
+    ) -> Result<Self, BundleError> {
+        let ChallengeState::Proven { proof, assertion, .. } = challenge.state() else {
+            return Err(BundleError::Unsigned);
+        };
+        let assertion: &Assertion = assertion.as_ref().map(Borrow::borrow).ok_or(BundleError::Unsigned)?;
+        let opening = challenge.opening();
+        let (Some(transaction), Some(display_text)) = (&opening.transaction, &opening.display_text) else {
+            return Err(BundleError::Unsigned);
+        };
+        let id = challenge.id();
+        let [mut enrolled, mut decided, mut opened, mut proven, mut spent, mut reported] = [const { None }; 6];
+        for logged in leaves {
+            let leaf =
+                Leaf::parse(logged.leaf.as_bytes()).map_err(|error| BundleError::Leaf { which: "given", error })?;
+            let place = match leaf.kind {
+                EventKind::AuthenticatorEnrolled { authenticator, .. } if authenticator == proof.authenticator => {
+                    &mut enrolled
+                }
+                EventKind::DecisionMade { decision, .. } if Some(decision) == opening.statement.decision_id => {
+                    &mut decided
+                }
+                EventKind::ChallengeOpened { challenge, .. } if challenge == id => &mut opened,
+                EventKind::ChallengeProven { challenge, .. } if challenge == id => &mut proven,
+                EventKind::Spent { challenge, .. } if challenge == id => &mut spent,
+                EventKind::OutcomeReported { challenge, .. } if challenge == id => &mut reported,
+                _ => continue,
+            };
+            *place = Some(logged);
+        }
+        Ok(Self {
+            v: BUNDLE_VERSION,
+            statement: opening.statement.clone(),
+            nonce: opening.nonce,
+            transaction: transaction.clone(),
+            display_text: display_text.clone(),
+            assertion: assertion.clone(),
+            credential,
+            attestation_object,
+            enrolled: enrolled.ok_or(BundleError::Missing("authenticator.enrolled"))?,
+            decided: decided.ok_or(BundleError::Missing("decision.made"))?,
+            opened: opened.ok_or(BundleError::Missing("challenge.opened"))?,
+            proven: proven.ok_or(BundleError::Missing("challenge.proven"))?,
+            spent,
+            reported,
+            checkpoint,
+        })
+    }
+
     /// Reads a bundle. Members that are unknown or stand twice are refused.
     pub fn parse(json: &[u8]) -> Result<Self, BundleError> {
         if json.len() > BUNDLE_BYTES {

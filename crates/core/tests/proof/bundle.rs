@@ -10,14 +10,18 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use counterfoil_core::{
-    assurance::{Acr, Tier},
+    assurance::{Acr, Method, Tier},
     audit::{
         bundle::{Bundle, BundleError, LoggedLeaf},
         checkpoint::Signer,
         event::{EventKind, LeafHash, Outcome, ReportedOutcome},
         tree::{Edge, Plan, Tile, TileId},
     },
-    authenticator::webauthn::{Algorithm, Assertion, Credential},
+    authenticator::{
+        Holder,
+        webauthn::{Algorithm, Assertion, Credential, Expected, verify},
+    },
+    challenge::{Challenge, Opening},
     digest::Digest,
     statement::{Displayed, Initiator, Nonce, Purpose, ResourceRef, SignerRole, Statement},
 };
@@ -196,6 +200,38 @@ fn a_bundle_proves_its_story_with_public_keys_alone() {
     assert_eq!(unspent.verify(&key()).unwrap().spent_at(), None);
     let half = Bundle { spent: None, ..read };
     assert!(matches!(half.verify(&key()), Err(BundleError::Mismatch(_))));
+}
+
+#[test]
+fn a_bundle_is_gathered_from_a_proven_challenge_and_the_leaves_about_it() {
+    let (log, bundle) = story(&statement(), |_| {});
+    let opening = Opening {
+        statement: statement(),
+        nonce: bundle.nonce,
+        session: crate::log::session(1),
+        asked: vec![Method::Passkey],
+        allowed: vec![],
+        user_verification: true,
+        display_text: Some(TEXT.to_owned()),
+        transaction: Some(transaction()),
+        request: None,
+        registration: None,
+        return_to: None,
+    };
+    let holder = Holder { subject: subject(1), authenticator: passkey(1), ceiling: Acr::Phr };
+    let open = Challenge::open(opening).unwrap();
+    let gather = |challenge: &Challenge, without: Option<usize>| {
+        let leaves = (0..log.rows.len()).filter(|nth| Some(*nth) != without).map(|nth| logged(&log, nth));
+        let object = bundle.attestation_object.clone();
+        Bundle::gather(challenge, bundle.credential.clone(), object, leaves, bundle.checkpoint.clone())
+    };
+    assert_eq!(gather(&open, None), Err(BundleError::Unsigned));
+    let expected = Expected::by(&open).unwrap();
+    let verified = verify(bundle.assertion.clone(), &bundle.credential, &holder, &expected, START).unwrap();
+    let proven = open.prove(verified.proof, START.plus_seconds(1)).unwrap();
+    assert_eq!(gather(&proven, None), Ok(bundle.clone()));
+    let enrolment = bundle.enrolled.index as usize;
+    assert_eq!(gather(&proven, Some(enrolment)), Err(BundleError::Missing("authenticator.enrolled")));
 }
 
 /// Every place in the JSON where a value stands.
