@@ -100,7 +100,10 @@ impl axum::extract::connect_info::Connected<axum::serve::IncomingStream<'_, TlsL
     }
 }
 
-/// Serves until `end` resolves, then finishes what is under way.
+/// What is under way when the end comes has this long: streams of revocations would go on for ever.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Serves until `end` resolves, then finishes what is under way, within bounds.
 pub async fn serve(
     listener: TcpListener,
     acceptor: Option<TlsAcceptor>,
@@ -108,8 +111,29 @@ pub async fn serve(
     end: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let service = router.into_make_service_with_connect_info::<Peer>();
-    match acceptor {
-        None => axum::serve(listener, service).with_graceful_shutdown(end).await,
-        Some(acceptor) => axum::serve(TlsListener::new(listener, acceptor)?, service).with_graceful_shutdown(end).await,
+    let (ending, ended) = tokio::sync::oneshot::channel();
+    let end = async move {
+        end.await;
+        // Whoever waits for it is gone only when the server is.
+        let _ = ending.send(());
+    };
+    let over = async {
+        if ended.await.is_ok() {
+            tokio::time::sleep(GRACE).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    let serving = async {
+        match acceptor {
+            None => axum::serve(listener, service).with_graceful_shutdown(end).await,
+            Some(acceptor) => {
+                axum::serve(TlsListener::new(listener, acceptor)?, service).with_graceful_shutdown(end).await
+            }
+        }
+    };
+    tokio::select! {
+        done = serving => done,
+        () = over => Ok(()),
     }
 }
