@@ -1,7 +1,8 @@
 //! The only file that knows there are two engines: connections, values, rows, and which errors mean what.
 //!
 //! Every statement is one text for both: `$1` placeholders, TEXT, BIGINT and bytes. What differs (how a transaction
-//! begins, how a connection is opened, which error code says "run it again") stands here and nowhere else.
+//! begins, how a connection is opened, how many rows go into one statement and how they are written there, which error
+//! code says "run it again") stands here and nowhere else.
 
 use crate::table::Kind;
 use sqlx::{
@@ -10,7 +11,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions, PgRow},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
-use std::{fmt::Write as _, str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 /// How long a statement waits for another process's lock on the SQLite file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -199,17 +200,11 @@ fn power_of_two(left: usize, width: usize) -> usize {
     1 << most.ilog2()
 }
 
-/// `VALUES ($1, $2), ($3, $4)`.
+/// `VALUES (?, ?), (?, ?)`. Without numbers, because SQLite takes `$1` for a name and finds each of them by a walk
+/// through all: a tenth of a writer's time, as measured.
 fn placeholders(rows: usize, width: usize) -> String {
-    let mut text = String::from("VALUES ");
-    for row in 0..rows {
-        text.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..width {
-            let _ = write!(text, "{}${}", if column == 0 { "" } else { ", " }, row * width + column + 1);
-        }
-        text.push(')');
-    }
-    text
+    let row = format!("({})", vec!["?"; width].join(", "));
+    format!("VALUES {}", vec![row; rows].join(", "))
 }
 
 /// `SELECT * FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS u (column1, column2)`.
@@ -445,7 +440,7 @@ mod tests {
 
     #[test]
     fn both_engines_name_the_columns_of_values_alike() {
-        assert_eq!(placeholders(2, 2), "VALUES ($1, $2), ($3, $4)");
+        assert_eq!(placeholders(2, 2), "VALUES (?, ?), (?, ?)");
         assert_eq!(
             arrays(&[Kind::Text, Kind::Int]),
             "SELECT * FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS u (column1, column2)"

@@ -15,7 +15,7 @@ server=$!
 cat >/dev/null
 kill -INT "$server"
 wait "$server"
-rm -rf "$2""#;
+rm -rf "${2%/data}""#;
 
 /// A new database on the cluster; the URL to it.
 pub async fn database(name: &str) -> String {
