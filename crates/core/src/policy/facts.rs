@@ -1,6 +1,6 @@
 //! Facts in Cedar's terms: entities and context of one request.
 
-use super::Names;
+use super::{Names, Pack, cedar_schema::Wanted};
 use crate::assurance::{Binding, Tier};
 use crate::{
     catalogue::{Action, AttributeKind, ResourceType},
@@ -85,21 +85,47 @@ fn entity(
     Entity::new(uid, attributes, parents).map_err(|error| invalid(name, error))
 }
 
-fn attributes<const N: usize>(list: [(&str, RestrictedExpression); N]) -> HashMap<String, RestrictedExpression> {
-    list.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+/// Attributes of an entity, or members of the context: only those that the pack's policies name.
+struct Members<'a> {
+    wanted: &'a Wanted,
+    made: HashMap<String, RestrictedExpression>,
 }
 
-pub(super) fn subject(facts: &SubjectFacts, names: &Names) -> Result<Entity, InvalidFact> {
+impl<'a> Members<'a> {
+    fn of(wanted: &'a Wanted) -> Self {
+        Self { wanted, made: HashMap::new() }
+    }
+
+    fn put(&mut self, name: &str, value: impl FnOnce() -> RestrictedExpression) -> &mut Self {
+        if self.wanted.has(name) {
+            self.made.insert(name.to_owned(), value());
+        }
+        self
+    }
+
+    fn try_put(
+        &mut self,
+        name: &str,
+        value: impl FnOnce() -> Result<RestrictedExpression, InvalidFact>,
+    ) -> Result<&mut Self, InvalidFact> {
+        if self.wanted.has(name) {
+            self.made.insert(name.to_owned(), value()?);
+        }
+        Ok(self)
+    }
+}
+
+pub(super) fn subject(facts: &SubjectFacts, names: &Names, wanted: &Wanted) -> Result<Entity, InvalidFact> {
     let id = facts.id.to_string();
     let parents = facts.groups.iter().map(|group| uid(&names.group, group));
     let parents = parents.chain(facts.roles.iter().map(|role| uid(&names.role, role))).collect();
     let own = uid(&names.user, &id);
-    let known = attributes([
-        ("id", string(id)),
-        ("username", string(&facts.username)),
-        ("ever_phishing_resistant", yes(facts.ever_phishing_resistant)),
-    ]);
-    entity(own, known, parents)
+    let mut known = Members::of(wanted);
+    known
+        .put("id", || string(id))
+        .put("username", || string(&facts.username))
+        .put("ever_phishing_resistant", || yes(facts.ever_phishing_resistant));
+    entity(own, known.made, parents)
 }
 
 /// A resource that nobody registered is built from its type's defaults.
@@ -111,10 +137,10 @@ pub(super) fn resource(
 ) -> Result<Entity, InvalidFact> {
     let registered = facts.registered.as_ref();
     let sensitivity = registered.and_then(|r| r.sensitivity).unwrap_or(kind.sensitivity);
-    let mut known = attributes([
-        ("id", string(&facts.id)),
-        ("registered", yes(registered.is_some())),
-        ("sensitivity", string(sensitivity.as_str())),
+    let mut known = HashMap::from([
+        ("id".to_owned(), string(&facts.id)),
+        ("registered".to_owned(), yes(registered.is_some())),
+        ("sensitivity".to_owned(), string(sensitivity.as_str())),
     ]);
     for (name, declared) in &kind.attributes {
         let given = registered.and_then(|r| r.attributes.get(name)).unwrap_or(&declared.default);
@@ -125,56 +151,63 @@ pub(super) fn resource(
     entity(uid, known, parents)
 }
 
-pub(super) fn evidence(shown: &Shown, uid: EntityUid) -> Result<Entity, InvalidFact> {
+pub(super) fn evidence(shown: &Shown, uid: EntityUid, wanted: &Wanted) -> Result<Entity, InvalidFact> {
     let bound = shown.bound.as_ref();
-    let transaction = record([
-        ("proven", yes(bound.is_some())),
-        ("phishing_resistant", yes(bound.is_some_and(|b| b.phishing_resistant))),
-        ("user_verified", yes(bound.is_some_and(|b| b.user_verified))),
-        ("hardware_bound", yes(bound.is_some_and(|b| b.hardware_bound))),
-        ("age", long(bound.map_or(NEVER_SECONDS, |b| b.age))),
-    ])?;
-    let known = attributes([
-        ("aal", long(shown.aal)),
-        ("age", long(shown.age)),
-        ("password_age", long(shown.password_age)),
-        ("app_code_age", long(shown.app_code_age)),
-        ("sms_code_age", long(shown.sms_code_age)),
-        ("mail_code_age", long(shown.mail_code_age)),
-        ("recovery_code_age", long(shown.recovery_code_age)),
-        ("passkey_age", long(shown.passkey_age)),
-        ("phishing_resistant", yes(shown.phishing_resistant())),
-        ("phishing_resistant_age", long(shown.phishing_resistant_age)),
-        ("user_verified", yes(shown.user_verified)),
-        ("hardware_bound", yes(shown.hardware_bound)),
-        ("methods", set(&shown.methods)),
-        ("channels", set(&shown.channels)),
-        ("approvers", long(shown.approvers)),
-        ("transaction", transaction),
-    ]);
-    entity(uid, known, HashSet::new())
+    let transaction = || {
+        record([
+            ("proven", yes(bound.is_some())),
+            ("phishing_resistant", yes(bound.is_some_and(|b| b.phishing_resistant))),
+            ("user_verified", yes(bound.is_some_and(|b| b.user_verified))),
+            ("hardware_bound", yes(bound.is_some_and(|b| b.hardware_bound))),
+            ("age", long(bound.map_or(NEVER_SECONDS, |b| b.age))),
+        ])
+    };
+    let mut known = Members::of(wanted);
+    known
+        .put("aal", || long(shown.aal))
+        .put("age", || long(shown.age))
+        .put("password_age", || long(shown.password_age))
+        .put("app_code_age", || long(shown.app_code_age))
+        .put("sms_code_age", || long(shown.sms_code_age))
+        .put("mail_code_age", || long(shown.mail_code_age))
+        .put("recovery_code_age", || long(shown.recovery_code_age))
+        .put("passkey_age", || long(shown.passkey_age))
+        .put("phishing_resistant", || yes(shown.phishing_resistant()))
+        .put("phishing_resistant_age", || long(shown.phishing_resistant_age))
+        .put("user_verified", || yes(shown.user_verified))
+        .put("hardware_bound", || yes(shown.hardware_bound))
+        .put("methods", || set(&shown.methods))
+        .put("channels", || set(&shown.channels))
+        .put("approvers", || long(shown.approvers))
+        .try_put("transaction", transaction)?;
+    entity(uid, known.made, HashSet::new())
 }
 
 /// No session is an unknown one: nothing binds it, and it counts as just recovered.
-pub(super) fn session(facts: Option<&SessionFacts>, now: Time, uid: EntityUid) -> Result<Entity, InvalidFact> {
+pub(super) fn session(
+    facts: Option<&SessionFacts>,
+    now: Time,
+    uid: EntityUid,
+    wanted: &Wanted,
+) -> Result<Entity, InvalidFact> {
     let binding = facts.map_or(Binding::None, |s| s.binding);
     let age = |since: Time| now.seconds_since(since).max(0);
     let recovered_age = match facts {
         None => 0,
         Some(session) => session.recovered_at.map_or(NEVER_SECONDS, age),
     };
-    let known = attributes([
-        ("known", yes(facts.is_some())),
-        ("binding", string(binding.as_str())),
-        ("bound", yes(binding >= Binding::NewKey)),
-        ("known_device", yes(binding >= Binding::KnownDevice)),
-        ("hardware", yes(binding >= Binding::Hardware)),
-        ("age", long(facts.map_or(NEVER_SECONDS, |s| age(s.born)))),
-        ("recovered_age", long(recovered_age)),
-        ("relay", string(facts.map_or("unknown", |s| s.relay.as_str()))),
-        ("contained", yes(facts.is_some_and(|s| s.contained))),
-    ]);
-    entity(uid, known, HashSet::new())
+    let mut known = Members::of(wanted);
+    known
+        .put("known", || yes(facts.is_some()))
+        .put("binding", || string(binding.as_str()))
+        .put("bound", || yes(binding >= Binding::NewKey))
+        .put("known_device", || yes(binding >= Binding::KnownDevice))
+        .put("hardware", || yes(binding >= Binding::Hardware))
+        .put("age", || long(facts.map_or(NEVER_SECONDS, |s| age(s.born))))
+        .put("recovered_age", || long(recovered_age))
+        .put("relay", || string(facts.map_or("unknown", |s| s.relay.as_str())))
+        .put("contained", || yes(facts.is_some_and(|s| s.contained)));
+    entity(uid, known.made, HashSet::new())
 }
 
 /// Everything of `context` that proofs do not change.
@@ -182,7 +215,7 @@ pub(super) fn context(
     input: &DecisionInput,
     action: &Action,
     kind: &ResourceType,
-    subject_asserted: &BTreeMap<String, AttributeKind>,
+    pack: &Pack,
     transaction: Option<(&TransactionType, &Transaction)>,
     [evidence, session]: [EntityUid; 2],
 ) -> Result<Context, InvalidFact> {
@@ -197,32 +230,34 @@ pub(super) fn context(
         Posture::Compliant => "compliant",
         Posture::NotCompliant => "not_compliant",
     };
-    let mut of_resource = asserted("resource", &input.asserted.resource, &kind.asserted)?;
-    if let Some(value) = input.asserted.resource.get("sensitivity") {
-        let tier = value.as_str().and_then(|name| name.parse::<Tier>().ok());
-        let tier = tier.ok_or_else(|| invalid("asserted.resource.sensitivity", "names no tier"))?;
-        of_resource.push(("sensitivity".to_owned(), string(tier.as_str())));
-    }
-    let asserted = record([
-        ("subject", record(asserted("subject", &input.asserted.subject, subject_asserted)?)?),
-        ("resource", record(of_resource)?),
-        ("action", record(asserted("action", &input.asserted.action, &action.asserted)?)?),
-    ])?;
-    let mut members = vec![
-        ("evidence".to_owned(), RestrictedExpression::new_entity_uid(evidence)),
-        ("session".to_owned(), RestrictedExpression::new_entity_uid(session)),
-        ("risk".to_owned(), record([("level", string(level))])?),
-        ("posture".to_owned(), string(posture)),
-        ("network".to_owned(), network(&input.network)?),
-        ("now".to_owned(), moment(input.now)?),
-        ("scopes".to_owned(), set(&input.scopes)),
-        ("client".to_owned(), string(input.client_id.as_deref().unwrap_or_default())),
-        ("asserted".to_owned(), asserted),
-    ];
+    let of_resource = || {
+        let mut members = asserted("resource", &input.asserted.resource, &kind.asserted)?;
+        if let Some(value) = input.asserted.resource.get("sensitivity") {
+            let tier = value.as_str().and_then(|name| name.parse::<Tier>().ok());
+            let tier = tier.ok_or_else(|| invalid("asserted.resource.sensitivity", "names no tier"))?;
+            members.push(("sensitivity".to_owned(), string(tier.as_str())));
+        }
+        record(members)
+    };
+    let of_subject = || record(asserted("subject", &input.asserted.subject, pack.catalogue().subject_asserted())?);
+    let of_action = || record(asserted("action", &input.asserted.action, &action.asserted)?);
+    let mut known = Members::of(&pack.wanted);
+    known
+        .put("evidence", || RestrictedExpression::new_entity_uid(evidence))
+        .put("session", || RestrictedExpression::new_entity_uid(session))
+        .try_put("risk", || record([("level", string(level))]))?
+        .put("posture", || string(posture))
+        .try_put("network", || network(&input.network))?
+        .try_put("now", || moment(input.now))?
+        .put("scopes", || set(&input.scopes))
+        .put("client", || string(input.client_id.as_deref().unwrap_or_default()))
+        .try_put("asserted", || {
+            record([("subject", of_subject()?), ("resource", of_resource()?), ("action", of_action()?)])
+        })?;
     if let Some((kind, transaction)) = transaction {
-        members.push(("transaction".to_owned(), object(kind.root(), transaction.value())?));
+        known.try_put("transaction", || object(kind.root(), transaction.value()))?;
     }
-    Context::from_pairs(members).map_err(|error| invalid("context", error))
+    Context::from_pairs(known.made).map_err(|error| invalid("context", error))
 }
 
 fn asserted(

@@ -1,6 +1,11 @@
 //! Loading a pack from its files, with errors that name file, line, reason and what to do.
 
-use super::{Names, Pack, builtin, cedar_schema, slice, source, source::PolicyInfo};
+use super::{
+    Names, Pack, builtin,
+    cedar_schema::{self, Wanted},
+    slice, source,
+    source::PolicyInfo,
+};
 use crate::{
     catalogue::{Catalogue, line_at},
     digest::Digest,
@@ -137,13 +142,11 @@ impl Pack {
         }
         check_transaction_types(&files, &catalogue, &transaction_types)?;
 
-        let schema_text = cedar_schema::generate(&catalogue, &transaction_types);
-        let schema = match Schema::from_cedarschema_str(&schema_text) {
-            Ok((schema, _)) => schema,
-            Err(error) => return Err(PackError::new("actions.toml", 1, format!("makes no Cedar schema: {error}"))),
-        };
+        let schema_text = cedar_schema::generate(&catalogue, &transaction_types, &Wanted::All);
         let names = names(&catalogue)?;
-        let (policies, invariants) = read_policies(&files, &manifest.languages, &schema)?;
+        let (policies, invariants) = read_policies(&files, &manifest.languages, &parsed(&schema_text)?)?;
+        let wanted = Wanted::by(policies.values());
+        let schema = parsed(&cedar_schema::generate(&catalogue, &transaction_types, &wanted))?;
         let entities = entities(&files, &schema)?;
         let slices = slice::cut(&catalogue, &policies, &entities, &names)?;
         let warnings = warnings(&policies, &slices);
@@ -163,11 +166,17 @@ impl Pack {
             warnings,
             schema,
             schema_text,
+            wanted,
             entities,
             slices,
             names,
         })
     }
+}
+
+fn parsed(schema: &str) -> Result<Schema, PackError> {
+    let error = |error| PackError::new("actions.toml", 1, format!("makes no Cedar schema: {error}"));
+    Schema::from_cedarschema_str(schema).map(|(schema, _)| schema).map_err(error)
 }
 
 fn manifest(text: &str) -> Result<Manifest, PackError> {

@@ -31,6 +31,7 @@ use crate::{
     transaction::{Display, Transaction, TransactionType},
 };
 use cedar_policy::{Entities, EntityTypeName, Schema};
+use cedar_schema::Wanted;
 use slice::Slice;
 use std::collections::{BTreeMap, HashMap};
 
@@ -46,8 +47,10 @@ pub struct Pack {
     invariants: Vec<PolicyInfo>,
     tests: BTreeMap<String, String>,
     warnings: Vec<String>,
+    /// What requests are held to: of the whole schema, what the policies name.
     schema: Schema,
     schema_text: String,
+    wanted: Wanted,
     /// Resources, groups and roles that come with the pack; empty for most.
     entities: Entities,
     slices: HashMap<String, HashMap<Tier, Slice>>,

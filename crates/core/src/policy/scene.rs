@@ -12,13 +12,13 @@ use crate::{
     time::Time,
     transaction::{Transaction, TransactionType},
 };
-use cedar_policy::{Authorizer, Entities, Entity, EntityUid, Request, Schema};
+use cedar_policy::{Authorizer, Entities, Entity, EntityUid, Request};
 use std::collections::HashSet;
 
 /// A request before its evidence: everything that trying another proof does not change.
 pub(super) struct Scene<'a> {
     slice: &'a Slice,
-    schema: &'a Schema,
+    pack: &'a Pack,
     request: Request,
     /// Principal and resource, with what the pack knows of their groups.
     cast: Vec<Entity>,
@@ -72,7 +72,7 @@ impl<'a> Scene<'a> {
         let failed = |error: String| Unfit::Failed(EvaluationFailed(error));
         let type_name = resources.get(&kind.name).ok_or_else(|| failed("a type without a name".into()))?;
         let resource_uid = facts::uid(type_name, &input.resource.id);
-        let principal = facts::subject(subject, &pack.names)?;
+        let principal = facts::subject(subject, &pack.names, &pack.wanted)?;
         let mut cast = Vec::with_capacity(4);
         let mut parents = HashSet::new();
         if !pack.entities.is_empty() {
@@ -86,14 +86,7 @@ impl<'a> Scene<'a> {
             cast.extend(others.iter().filter_map(|uid| pack.entities.get(uid).cloned()));
         }
         let (evidence, session) = (facts::uid(evidence, "now"), facts::uid(session, "now"));
-        let context = facts::context(
-            input,
-            action,
-            kind,
-            pack.catalogue.subject_asserted(),
-            transaction,
-            [evidence.clone(), session.clone()],
-        )?;
+        let context = facts::context(input, action, kind, pack, transaction, [evidence.clone(), session.clone()])?;
         let request =
             Request::new(principal.uid(), slice.action.clone(), resource_uid.clone(), context, Some(&pack.schema))
                 .map_err(|error| failed(error.to_string()))?;
@@ -104,15 +97,15 @@ impl<'a> Scene<'a> {
             Some(resource) => cast.push(resource.clone()),
             None => cast.push(facts::resource(&input.resource, kind, resource_uid, parents)?),
         }
-        Ok(Self { slice, schema: &pack.schema, request, cast, evidence, session, now: input.now })
+        Ok(Self { slice, pack, request, cast, evidence, session, now: input.now })
     }
 
     /// Asks with this evidence and this session.
     pub(super) fn ask(&self, shown: &Shown, session: Option<&SessionFacts>) -> Result<Answer, EvaluationFailed> {
         let mut cast = self.cast.clone();
-        cast.push(facts::evidence(shown, self.evidence.clone())?);
-        cast.push(facts::session(session, self.now, self.session.clone())?);
-        let entities = self.slice.base.clone().add_entities(cast, Some(self.schema));
+        cast.push(facts::evidence(shown, self.evidence.clone(), &self.pack.wanted)?);
+        cast.push(facts::session(session, self.now, self.session.clone(), &self.pack.wanted)?);
+        let entities = self.slice.base.clone().add_entities(cast, Some(&self.pack.schema));
         let entities = entities.map_err(|error| EvaluationFailed(error.to_string()))?;
         judge(&self.request, self.slice, &entities)
     }

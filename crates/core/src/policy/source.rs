@@ -6,7 +6,7 @@ use cedar_policy::{Policy, PolicyId};
 use miette::Diagnostic;
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a policy does when it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -42,6 +42,12 @@ pub struct PolicyInfo {
     /// Ages that it compares evidence with, in seconds.
     #[serde(skip)]
     pub(super) ages: Vec<i64>,
+    /// Every name that stands in it: attributes among them.
+    #[serde(skip)]
+    pub(super) names: BTreeSet<String>,
+    /// It uses `context` other than by naming a member.
+    #[serde(skip)]
+    pub(super) uses_whole_context: bool,
     #[serde(skip)]
     pub(super) policy: Policy,
 }
@@ -91,6 +97,8 @@ fn one(
         policy.to_json().map_err(|error| PackError::new(file, line_at(source, range.start), error.to_string()))?;
     let mut ages = Vec::new();
     compared_ages(&parsed, &mut ages);
+    let mut names = BTreeSet::new();
+    let uses_whole_context = collect_names(&parsed, &mut names);
     Ok(PolicyInfo {
         effect: match policy.effect() {
             cedar_policy::Effect::Permit => Effect::Permit,
@@ -101,9 +109,11 @@ fn one(
         text: text.trim().to_owned(),
         reason_user,
         reason_admin: policy.annotation("reason_admin").map(str::to_owned),
-        reads_asserted: reads(&parsed, "asserted"),
-        reads_network: reads(&parsed, "network"),
+        reads_asserted: uses_whole_context || names.contains("asserted"),
+        reads_network: uses_whole_context || names.contains("network"),
         ages,
+        names,
+        uses_whole_context,
         policy,
         id,
     })
@@ -144,17 +154,29 @@ fn split(source: &str) -> Vec<std::ops::Range<usize>> {
     ranges
 }
 
-/// Whether a policy looks at `context.<member>` at all.
-fn reads(json: &Value, member: &str) -> bool {
-    let context = |node: &Value| node.get("left").and_then(|left| left.get("Var")).is_some_and(|var| var == "context");
+/// Collects every text that stands in a policy, the names of attributes among them; says whether `context` is used other
+/// than by naming one of its members.
+fn collect_names(json: &Value, names: &mut BTreeSet<String>) -> bool {
     match json {
-        Value::Object(object) => object.iter().any(|(name, value)| {
-            let named = matches!(name.as_str(), "." | "has") && value.get("attr").is_some_and(|attr| attr == member);
-            (named && context(value)) || reads(value, member)
-        }),
-        Value::Array(values) => values.iter().any(|value| reads(value, member)),
-        // `context` as a whole may be compared, handed on or searched: then it reads everything.
-        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::Object(object) => {
+            let mut whole = object.get("Var").is_some_and(|var| var == "context");
+            for (name, value) in object {
+                names.insert(name.clone());
+                let member_of_context = matches!(name.as_str(), "." | "has")
+                    && value.get("left").and_then(|left| left.get("Var")).is_some_and(|var| var == "context");
+                match value.get("attr").and_then(Value::as_str) {
+                    Some(attr) if member_of_context => drop(names.insert(attr.to_owned())),
+                    _ => whole |= collect_names(value, names),
+                }
+            }
+            whole
+        }
+        Value::Array(values) => values.iter().fold(false, |whole, value| collect_names(value, names) | whole),
+        Value::String(text) => {
+            names.insert(text.clone());
+            false
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -212,6 +234,21 @@ forbid (principal, action, resource) when { context.asserted.resource has frozen
         assert_eq!(found[0].reason_user["en"], "Because; of \"this\".");
         assert_eq!(found[0].reason_user["de"], "Darum.");
         assert_eq!(found[0].ages, [900, 899, 300, 299]);
+    }
+
+    #[test]
+    fn a_context_that_is_used_as_a_whole_is_noticed() {
+        for (condition, whole) in [
+            ("context.session.bound && context has transaction", false),
+            ("[context] == [context]", true),
+            ("context == {}", true),
+            ("if context.session.bound then context == {} else false", true),
+        ] {
+            let found =
+                read("a.cedar", &format!("permit (principal, action, resource) when {{ {condition} }};"), &[]).unwrap();
+            assert_eq!(found[0].uses_whole_context, whole, "{condition}");
+        }
+        assert!(read("a.cedar", SOURCE, &[]).unwrap()[0].names.contains("app_code_age"));
     }
 
     #[test]

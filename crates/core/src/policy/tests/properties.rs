@@ -31,6 +31,14 @@ static UNCUT: LazyLock<Pack> = LazyLock::new(|| {
     pack
 });
 
+/// The default pack with every fact made for every request, whether a policy names it or not.
+static UNPRUNED: LazyLock<Pack> = LazyLock::new(|| {
+    let mut pack = load(&default_pack());
+    pack.schema = cedar_policy::Schema::from_cedarschema_str(&pack.schema_text).unwrap().0;
+    pack.wanted = crate::policy::cedar_schema::Wanted::All;
+    pack
+});
+
 fn permits(input: &DecisionInput) -> bool {
     decide(input, &DEFAULT).outcome() == Outcome::Permit
 }
@@ -41,6 +49,11 @@ proptest! {
     #[test]
     fn a_slice_decides_as_the_full_set(input in any_input()) {
         prop_assert_eq!(decide(&input, &DEFAULT).record(), decide(&input, &UNCUT).record());
+    }
+
+    #[test]
+    fn facts_that_no_policy_names_change_nothing(input in any_input()) {
+        prop_assert_eq!(decide(&input, &DEFAULT).record(), decide(&input, &UNPRUNED).record());
     }
 
     #[test]
