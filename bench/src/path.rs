@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::io::{Error, Result};
 use std::time::Duration;
 
-/// Journeys side by side, so that commits are shared as under load.
+/// Journeys side by side, so that tokens and redemptions share commits as under load.
 const JOURNEYS: usize = 32;
 /// Actions of each journey; all steps of one kind are done within the life of a code (60 s).
 const ACTIONS: usize = 12;
@@ -71,15 +71,14 @@ pub async fn measure(demo: &Demo, user: &Value, passkey: &Passkey, costs: &Costs
     }
     let mut shares = Vec::new();
     let mut watch = Watch::start(demo)?;
-    each(&mut journeys, async |(journey, _, actions)| {
+    // One after the other: all journeys share one passkey, and its row has one owner at a time.
+    for (journey, _, actions) in &mut journeys {
         for action in actions {
             let path = format!("/step-up/{}/passkey", action.step_up);
             let body = json!({ "credential": passkey.assert(&action.options)? });
             action.callback = crate::browser::next_of(&journey.browser.call(&path, &body).await?, &path)?;
         }
-        Ok(())
-    })
-    .await?;
+    }
     shares.push(watch.share(demo, &ASSERT, costs, engine)?);
     each(&mut journeys, async |(journey, _, actions)| {
         for action in actions {
