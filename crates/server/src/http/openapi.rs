@@ -58,7 +58,27 @@ fn parameters(path: &str) -> Vec<Value> {
 }
 
 #[cfg(test)]
+// A test that cannot go on should stop.
+#[allow(clippy::unwrap_used)]
 mod tests {
+    /// Kept in git, so that a change of the routes is seen in review; `cargo xtask openapi` writes it again.
+    #[test]
+    fn the_openapi_document_in_git_is_that_of_the_routes() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi.json");
+        let document = super::document(&super::super::routes());
+        let text = format!("{}\n", serde_json::to_string_pretty(&document).unwrap());
+        if std::env::var_os("COUNTERFOIL_BLESS").is_some() {
+            std::fs::write(&file, &text).unwrap();
+        }
+        let kept = std::fs::read_to_string(&file).unwrap();
+        let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(
+            parsed(&kept),
+            parsed(&text),
+            "the routes have changed: run `cargo xtask openapi` and look at the diff"
+        );
+    }
+
     #[test]
     fn every_route_stands_in_the_document_with_who_may_call_it() {
         let routes = super::super::routes();
