@@ -28,9 +28,6 @@ pub struct Registry {
 pub struct Group {
     /// The name that policies use.
     pub name: String,
-    /// Groups that this one belongs to.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub groups: Vec<String>,
 }
 
 /// A person. How they sign in is not written here: an invitation lets them enrol.

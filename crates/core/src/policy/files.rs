@@ -262,6 +262,9 @@ fn check_transaction_types(
     kinds: &BTreeMap<String, TransactionType>,
 ) -> Result<(), PackError> {
     let text = files.required("actions.toml")?;
+    // What is signed is the transaction: if two actions shared a type, what was approved for the lesser could be spent
+    // on the greater (R2).
+    let mut signed_for = BTreeMap::new();
     for action in catalogue.actions() {
         let Some(name) = &action.transaction_type else { continue };
         let line = text.find(&action.name).map_or(1, |at| line_at(text, at));
@@ -271,7 +274,11 @@ fn check_transaction_types(
             Some(kind) if kind.resource_type() != action.resource_type => {
                 return fail(format!("and its transaction type `{name}` are about different types of resource"));
             }
-            Some(_) => {}
+            Some(_) => {
+                if let Some(other) = signed_for.insert(name, &action.name) {
+                    return fail(format!("and `{other}` share the transaction type `{name}`: give each its own"));
+                }
+            }
         }
     }
     Ok(())

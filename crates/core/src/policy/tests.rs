@@ -122,6 +122,12 @@ fn what_is_wrong_with_a_pack_is_said_with_file_and_line() {
         (edited("actions.toml", "tier = \"moderate\"", "tier = \"medium\""), "actions.toml", 12, "medium"),
         (edited("actions.toml", "transaction_type = \"payout_change\"", ""), "actions.toml", 16, "no transaction type"),
         (edited("actions.toml", "= \"payout_change\"", "= \"payout\""), "actions.toml", 16, "unknown transaction type"),
+        (
+            edited("actions.toml", "= \"key_export\"", "= \"payout_change\""),
+            "actions.toml",
+            16,
+            "share the transaction type",
+        ),
         (edited("actions.toml", "[resource_types.account]", "[resource_types.in]"), "actions.toml", 3, "no name"),
         (
             edited("actions.toml", "[resource_types.account]", "[resource_types.person]"),

@@ -121,7 +121,8 @@ async fn resource_(app: &App, resource: &crate::registry::Resource, now: Time) -
     let version = known.map_or(0, |known| known.version);
     let mut tx = Tx::new(now);
     let name = format!("{}/{}", resource.r#type, resource.id);
-    let event = app.event(now, Actor::Host {}, registered("resource", &name, &body));
+    let logged = json!({"sensitivity": resource.sensitivity, "attributes": body});
+    let event = app.event(now, Actor::Host {}, registered("resource", &name, &logged));
     tx.put_resource(&Resource {
         kind: resource.r#type.clone(),
         id: resource.id.clone(),

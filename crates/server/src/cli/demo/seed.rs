@@ -168,7 +168,7 @@ impl Seed {
         };
         let code = "authorization_code";
         Registry {
-            groups: vec![Group { name: GROUP.to_owned(), groups: Vec::new() }],
+            groups: vec![Group { name: GROUP.to_owned() }],
             people: self
                 .users
                 .iter()
