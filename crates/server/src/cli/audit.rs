@@ -7,7 +7,7 @@ mod export;
 mod log;
 
 use super::{Failure, Format};
-use clap::{Args as ClapArgs, Subcommand};
+use clap::{ArgGroup, Args as ClapArgs, Subcommand};
 use counterfoil_core::{
     audit::checkpoint::LogKey,
     id::{ChallengeId, DecisionId},
@@ -34,6 +34,7 @@ enum Command {
     ///
     /// Exit code 0: nothing is wrong. 1: something is. What could not be excluded for want of a key or of a checkpoint
     /// from outside is said either way.
+    #[command(group(ArgGroup::new("what").args(["data", "database_url", "bundle"]).required(true).multiple(true)))]
     #[command(after_help = "\
 Examples:
   counterfoil audit verify --data /var/lib/counterfoil --checkpoint kept.checkpoint

@@ -5,7 +5,7 @@ mod replay;
 mod test;
 
 use super::{Failure, Format};
-use clap::{Args as ClapArgs, Subcommand};
+use clap::{ArgGroup, Args as ClapArgs, Subcommand};
 use counterfoil_core::{id::DecisionId, policy::Pack};
 use serde_json::json;
 use std::{
@@ -54,6 +54,7 @@ A test looks like this:
     /// Says why a decision came out as it did: which policies spoke, what each read, what was missing, what was asked.
     ///
     /// Of a stored decision, by the pack that decided it; or of a request in a file, by the pack of --policies.
+    #[command(group(ArgGroup::new("what").args(["data", "database_url", "request"]).required(true).multiple(true)))]
     #[command(after_help = "\
 Examples:
   counterfoil policy explain --data /var/lib/counterfoil --decision 019a9e1c-7d00-7000-8000-000000000001
@@ -80,6 +81,7 @@ A request file has the form of a pack's tests, without their `expect`; or it is 
     /// Decides every stored decision again, by another pack, and says what would come out differently.
     ///
     /// Nothing is changed. Exit code 0, whatever differs: a table says how many of which action.
+    #[command(group(ArgGroup::new("what").args(["data", "database_url"]).required(true).multiple(true)))]
     #[command(after_help = "\
 Example:
   counterfoil policy replay --data /var/lib/counterfoil --policies ./policies-next")]
