@@ -267,7 +267,12 @@ mod tests {
         assert_eq!(asked(&apps, Some(&first), 901), None);
         assert_eq!(asked(&apps, Some(&second), 901), None);
         // A phishing-resistant authenticator may be used again and again.
-        let passkey = authenticator(4, Method::Passkey, Acr::Phr);
+        let public = serde_json::json!({
+            "id": "AQID", "cose_key": "", "algorithm": "ES256", "sign_count": 0, "backup_eligible": false,
+            "backup_state": false, "user_verifying": true, "hardware_bound": false, "transports": [],
+            "aaguid": "00000000-0000-0000-0000-000000000000",
+        });
+        let passkey = Enrolled { public, ..authenticator(4, Method::Passkey, Acr::Phr) };
         let with_passkey = [apps.as_slice(), std::slice::from_ref(&passkey)].concat();
         assert_eq!(asked(&with_passkey, Some(&first), 901), Some((Method::Passkey, vec![passkey.id])));
     }

@@ -140,7 +140,10 @@ fn print(bundle: &Bundle, examined: &Examination<'_>, beside: &[Beside], residue
         }
     }
     let statement = &bundle.statement;
-    println!("\nWhat the person saw:\n");
+    println!(
+        "\n{}\n",
+        if examined.holds() { "What the person saw:" } else { "What the file says that the person saw:" }
+    );
     for line in bundle.display_text.lines() {
         println!("  | {}", line.chars().filter(|c| !c.is_control()).collect::<String>());
     }
