@@ -11,6 +11,7 @@ mod backend;
 mod batch;
 mod decision;
 mod error;
+mod evidence;
 mod feed;
 mod high_water;
 mod lineage;

@@ -653,6 +653,18 @@ pub fn decision_record_digest(salt: &[u8; 16], canonical_record: &[u8]) -> Diges
     Digest::of_parts(&[b"counterfoil/decision/v1\0", salt, canonical_record])
 }
 
+/// The same of a stored record, which carries its salt in its member `salt`; none for bytes that have no such salt.
+pub fn stored_record_digest(record: &[u8]) -> Option<Digest> {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    #[derive(Deserialize)]
+    struct Salted {
+        salt: String,
+    }
+    let Salted { salt } = serde_json::from_slice(record).ok()?;
+    let salt: [u8; 16] = URL_SAFE_NO_PAD.decode(salt).ok()?.try_into().ok()?;
+    Some(decision_record_digest(&salt, record))
+}
+
 impl EventKind {
     /// The name in the leaf, for filters and counters.
     pub const fn name(&self) -> &'static str {

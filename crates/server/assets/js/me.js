@@ -1,6 +1,7 @@
 // One's own account: authenticators with what each is good for, sessions, what was confirmed and decided.
 
 import { $, go, h, named, show, t, time, when } from "./dom.js";
+import { saveEvidence } from "./evidence.js";
 import { post, Problem } from "./proof.js";
 import { beside, run, settle } from "./refusal.js";
 import { cell, row, table } from "./table.js";
@@ -116,7 +117,18 @@ function confirmations({ confirmations: all }) {
         // The text that was confirmed, line by line; its first line is the title.
         h("p", { class: "lines" }, (one.text.startsWith(one.title) ? one.text.slice(one.title.length) : one.text).trim().replace(/\n{2,}/g, "\n")),
         h("p", { class: "facts" }, h("span", {}, one.client), h("span", {}, time(one.at)), h("span", { class: "mono" }, one.counterfoil))),
-      outcome(one.outcome)))));
+      h("div", { class: "actions" }, outcome(one.outcome),
+        one.evidence_url && h("button", { class: "small-button", "aria-label": `${t("evidence.save")}: ${one.counterfoil}`, onclick: (event) => save(one, event.currentTarget) }, t("evidence.save")))))));
+}
+
+async function save({ evidence_url: url, counterfoil }, button) {
+  button.disabled = true;
+  try {
+    await saveEvidence(url, counterfoil);
+  } catch (error) {
+    settle(error);
+  }
+  button.disabled = false;
 }
 
 function decisions({ decisions: all }) {

@@ -43,17 +43,26 @@ enum Command {
 }
 
 /// What a command says when it did not do what was asked: the reason, and what would help.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct Failure {
     reason: String,
     hint: Option<String>,
+    /// A report in JSON has said it already.
+    said: bool,
 }
 
 impl Failure {
     /// A failure with its reason.
     pub fn new(reason: impl std::fmt::Display) -> Self {
-        Self { reason: reason.to_string(), hint: None }
+        Self { reason: reason.to_string(), hint: None, said: false }
+    }
+
+    /// The command has printed its report, which says so: for programs it is not said again.
+    #[must_use]
+    pub fn said(mut self) -> Self {
+        self.said = true;
+        self
     }
 
     /// What the reader can do about it.
@@ -84,6 +93,7 @@ pub fn run() -> ExitCode {
                         eprintln!("hint: {hint}");
                     }
                 }
+                Format::Json if failure.said => {}
                 Format::Json => println!("{}", serde_json::json!({"error": failure.reason, "hint": failure.hint})),
             }
             ExitCode::FAILURE

@@ -192,7 +192,9 @@ async fn confirmation<T>(
     };
     let text = challenge.opening().display_text.clone().unwrap_or_default();
     let client = line(app, browser, row, record).client.unwrap_or_default();
+    let signed = matches!(challenge.state(), ChallengeState::Proven { assertion: Some(_), .. });
     Ok(Some(me::Confirmation {
+        evidence_url: signed.then(|| format!("/me/confirmations/{}/evidence", challenge.id())),
         counterfoil: counterfoil(challenge.id()),
         at,
         title: text.lines().next().unwrap_or_default().to_owned(),

@@ -153,6 +153,9 @@ pub struct Confirmation {
     pub text: String,
     /// What became of it.
     pub outcome: Followed,
+    /// Where its evidence is, if a passkey signed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence_url: Option<String>,
 }
 
 /// One decision, as its subject sees it.

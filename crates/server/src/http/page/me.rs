@@ -4,7 +4,7 @@ use super::step_up::Empty;
 use crate::{
     app::App,
     browser::Browser,
-    flows::{end_session, enrol_passkey, own_account},
+    flows::{end_session, enrol_passkey, evidence, own_account},
     page::{Next, enrol, me::Me},
     problem::{Kind, Problem},
 };
@@ -47,6 +47,16 @@ pub async fn passkey_add(
     let credential = browser.body.credential.take();
     let (id, name) = (browser.body.challenge, browser.body.name.clone());
     enrol_passkey::finish(&app, &browser, id, credential, &name).await.map(Json)
+}
+
+/// The evidence of one's own confirmation.
+pub async fn evidence(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    browser: Browser<Empty>,
+) -> Result<Json<Value>, Problem> {
+    let id: ChallengeId = id.parse().map_err(|_| Problem::new(Kind::NOT_FOUND))?;
+    evidence::of_own(&app, &browser, id).await.map(Json)
 }
 
 /// End a session, perhaps because it was not oneself.
