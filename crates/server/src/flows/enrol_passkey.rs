@@ -90,7 +90,6 @@ pub(super) struct Grounds<'a> {
 
 /// The policy allows it, and the ceremony is opened: what the browser is asked to make.
 pub async fn begin<T>(app: &App, browser: &Browser<T>) -> Result<enrol::Enrol, Problem> {
-    let now = browser.visit.now;
     let signed_in = browser.signed_in().map_err(|problem| problem.next("/sign-in?to=/me/passkey"))?;
     app.facts.people.invalidate(&signed_in.subject);
     let person = decide::person(app, signed_in.subject).await?.ok_or_else(|| Problem::new(Kind::SESSION_ENDED))?;
