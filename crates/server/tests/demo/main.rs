@@ -8,5 +8,6 @@ mod browser;
 mod clock;
 mod evaluation;
 mod harness;
+mod operate;
 mod routes;
 mod sign_in;

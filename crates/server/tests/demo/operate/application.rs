@@ -112,7 +112,7 @@ impl<'a> Application<'a> {
         if let Some(token) = token {
             claims["ath"] = json!(dpop::ath(token));
         }
-        if let Some(nonce) = self.nonce.as_ref().filter(|_| uri.starts_with(self.at.issuer())) {
+        if let Some(nonce) = self.nonce.as_ref().filter(|_| uri.starts_with(&self.at.issuer())) {
             claims["nonce"] = json!(nonce);
         }
         sign_with_embedded_key(&self.dpop, dpop::TYP, &claims).unwrap()

@@ -7,7 +7,10 @@ use std::{
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Mutex,
+        mpsc::{Receiver, channel},
+    },
     time::Duration,
 };
 
@@ -19,7 +22,7 @@ pub struct Installation {
     directory: tempfile::TempDir,
     port: u16,
     child: Option<Child>,
-    log: Option<Receiver<String>>,
+    log: Option<Mutex<Receiver<String>>>,
     /// What `init` printed.
     pub made: Value,
 }
@@ -66,15 +69,16 @@ impl Installation {
                 let _ = lines.send(line);
             }
         });
-        (self.child, self.log) = (Some(child), Some(log));
+        (self.child, self.log) = (Some(child), Some(Mutex::new(log)));
         self.wait_for("\"ready\"");
     }
 
     /// The next line of the server's log that holds this.
     pub fn wait_for(&self, words: &str) -> String {
+        let log = self.log.as_ref().unwrap().lock().unwrap();
         let mut seen = Vec::new();
         loop {
-            match self.log.as_ref().unwrap().recv_timeout(PATIENCE) {
+            match log.recv_timeout(PATIENCE) {
                 Ok(line) if line.contains(words) => return line,
                 Ok(line) => seen.push(line),
                 Err(error) => panic!("{words:?} never came ({error}): {seen:#?}"),
