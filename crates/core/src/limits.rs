@@ -50,6 +50,25 @@ pub const REPLAY_MEMORY_SECONDS: i64 = 120;
 pub const NONCE_SECONDS: i64 = 60;
 /// A client assertion may live this long.
 pub const CLIENT_ASSERTION_SECONDS: i64 = 60;
+/// A link that invites: long enough to hand it over, short enough that one left in a mailbox is worth nothing.
+pub const INVITATION_SECONDS: i64 = 24 * 3600;
+/// Wrong secrets of links from one address within [`INVITATION_GUESS_SECONDS`]. 256 random bits are not guessed; this keeps
+/// whoever tries from writing the log full.
+pub const INVITATION_GUESSES: u32 = 20;
+/// How long wrong secrets are counted.
+pub const INVITATION_GUESS_SECONDS: i64 = 900;
+/// Addresses whose wrong secrets are counted at once.
+pub const INVITATION_GUESSERS: u64 = 10_000;
+/// An API key without another end: long enough that nobody is woken by it, short enough that a forgotten one dies.
+pub const API_KEY_DAYS: i64 = 90;
+/// … and the longest.
+pub const API_KEY_DAYS_MAX: i64 = 366;
+/// Rows that one command of the host's operator lists.
+pub const LISTED: usize = 1_000;
+/// Mail addresses of one person: each is told of everything.
+pub const MAIL_PER_SUBJECT: usize = 5;
+/// Entries of each list of a registry file.
+pub const REGISTRY_ENTRIES: usize = 100_000;
 /// A decision that asks for more proof can be answered this long.
 pub const DECISION_SECONDS: i64 = 600;
 
@@ -110,6 +129,8 @@ const _: () = {
     assert!(ACCESS_TOKEN_BYTES + 2 * JWT_BYTES < BODY_BYTES, "redeem carries a token and a proof");
     assert!(CODE_SECONDS <= 60 && TRANSACTION_TOKEN_SECONDS <= 60);
     assert!(PUSHED_REQUEST_SECONDS < 600);
+    assert!(INVITATION_SECONDS <= 24 * 3600 && INVITATION_GUESSES > 0);
+    assert!(API_KEY_DAYS <= API_KEY_DAYS_MAX);
     assert!(DECISION_SECONDS >= PUSHED_REQUEST_SECONDS);
     assert!(CHALLENGE_SECONDS <= 600, "SP 800-63B-4 §3.1.3: out-of-band secrets within ten minutes");
     assert!(CONSECUTIVE_FAILURES <= 100);

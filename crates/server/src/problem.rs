@@ -55,6 +55,12 @@ kinds! {
     PASSKEY_REFUSED = "passkey-refused", UNPROCESSABLE_ENTITY, "The passkey was not accepted";
     /// A registration that does not verify.
     ENROLMENT_REFUSED = "enrolment-refused", UNPROCESSABLE_ENTITY, "The passkey could not be added";
+    /// A link that is wrong, used, over, or another browser's; which of them is not told.
+    INVITATION_SPENT = "invitation-spent", GONE, "This invitation cannot be used";
+    /// A link was opened in a session that is somebody's.
+    SIGNED_IN_ALREADY = "signed-in-already", CONFLICT, "Sign out before accepting an invitation";
+    /// Too many failures from there; `retry_after_seconds` says how long to wait.
+    THROTTLED = "throttled", TOO_MANY_REQUESTS, "Too many tries";
     /// The passkey is enrolled already.
     ALREADY_ENROLLED = "already-enrolled", CONFLICT, "This passkey is enrolled already";
     /// Too many failures: it has to be bound anew.

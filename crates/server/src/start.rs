@@ -193,7 +193,15 @@ async fn follow(app: Arc<App>) {
                                 app.facts.forget_token(token);
                             }
                         }
-                        _ => changed = true,
+                        _ => match entry.value.strip_prefix("subject:") {
+                            // People are not held in memory for longer than a second; this one is forgotten at once.
+                            Some(id) => {
+                                if let Ok(id) = id.parse::<counterfoil_core::id::SubjectId>() {
+                                    app.facts.people.invalidate(&id);
+                                }
+                            }
+                            None => changed = true,
+                        },
                     }
                 }
                 if changed {

@@ -334,6 +334,17 @@ impl Store {
         self.one("WHERE id = $1", &[Value::id(id)]).await
     }
 
+    /// Tokens of this client that somebody could still use at `now`, at most `limit`.
+    pub async fn live_tokens_of_client(
+        &self,
+        client_id: &str,
+        now: Time,
+        limit: u32,
+    ) -> Result<Vec<TokenRecord>, ReadError> {
+        let rest = "WHERE expires_at > $1 AND client_id = $2 AND revoked_at IS NULL ORDER BY expires_at LIMIT $3";
+        self.many(rest, &[Value::time(now), Value::text(client_id), Value::Int(limit.into())]).await
+    }
+
     /// What was issued for this code.
     pub async fn tokens_of_code(&self, code: &Digest) -> Result<Vec<TokenRecord>, ReadError> {
         self.many("WHERE code = $1 ORDER BY id", &[Value::id(code)]).await

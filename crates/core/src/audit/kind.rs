@@ -633,6 +633,27 @@ pub enum EventKind {
         /// By which client.
         client_id: String,
     },
+    /// A browser brought the link of an invitation: from now on the invitation is that browser's.
+    #[serde(rename = "invitation.brought")]
+    InvitationBrought {
+        /// Which.
+        invitation: InvitationId,
+        /// For whom.
+        subject: SubjectId,
+        /// In which session.
+        session: SessionId,
+        /// Thumbprint of the key that the browser proved.
+        key: Digest,
+    },
+    /// A link that is wrong, used, over or another browser's was brought.
+    #[serde(rename = "invitation.refused")]
+    InvitationRefused {
+        /// Which, if there is such an invitation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invitation: Option<InvitationId>,
+        /// Why, in one of our fixed words.
+        reason: String,
+    },
 }
 
 /// The run before the one that begins.
@@ -710,6 +731,8 @@ impl EventKind {
             Self::PersonalErased { .. } => "personal.erased",
             Self::RequestRefused { .. } => "request.refused",
             Self::CodeRefused { .. } => "code.refused",
+            Self::InvitationBrought { .. } => "invitation.brought",
+            Self::InvitationRefused { .. } => "invitation.refused",
         }
     }
 }

@@ -259,7 +259,9 @@ impl Meaning {
             | EventKind::NoticeSent { .. }
             | EventKind::PersonalErased { .. }
             | EventKind::RequestRefused { .. }
-            | EventKind::CodeRefused { .. } => {}
+            | EventKind::CodeRefused { .. }
+            | EventKind::InvitationBrought { .. }
+            | EventKind::InvitationRefused { .. } => {}
         }
     }
 

@@ -7,7 +7,7 @@ import { beside, refuse, run, settle } from "./refusal.js";
 
 const secret = location.hash.slice(1);
 const inviting = location.pathname === "/init";
-const onward = ownPath(new URLSearchParams(location.search).get("to")) ?? "/me";
+const onward = inviting ? "/sign-in?to=/me" : (ownPath(new URLSearchParams(location.search).get("to")) ?? "/me");
 
 run(async () => {
   if (inviting && !secret) throw new Problem("invitation-spent");
@@ -30,7 +30,7 @@ function ask(view) {
       const credential = await passkey.create(view.creation_options);
       const answer = { challenge: view.challenge, credential, name: name.value.trim() || t("method.passkey") };
       stop();
-      done(inviting ? await post("/init/passkey", { secret, ...answer }) : await post("/me/passkey", answer));
+      done(inviting ? await post("/init/passkey", answer) : await post("/me/passkey", answer));
     } catch (problem) {
       const named = problem.body?.pointer === "/name" && t("error.name");
       const text = problem instanceof Problem && !problem.body.next && (named || beside(problem));
@@ -66,11 +66,13 @@ function goodFor({ ceiling, rises_at: rises }) {
 function done(reply) {
   if (reply.next) return go(reply.next);
   const made = reply.authenticator;
+  // The link has done what it can: it need not stay in the address bar.
+  if (inviting) history.replaceState(null, "", location.pathname);
   show(h("section", { class: "card" },
     h("h1", {}, t("enrol.done.title")),
     h("p", { class: "lead" }, t("enrol.done.text", { name: made.name })),
     h("div", { class: "hint" }, h("p", {}, goodFor(made))),
     reply.told > 0 && h("p", {}, t("enrol.done.told")),
-    h("a", { class: "button primary", id: "onward", href: onward }, t("enrol.done.back"))));
+    h("a", { class: "button primary", id: "onward", href: onward }, t(inviting ? "init.sign_in" : "enrol.done.back"))));
   return undefined;
 }

@@ -85,6 +85,14 @@ async fn demo(args: Args, format: Format) -> Result<(), Failure> {
     apply_registry::apply(&app, &seed.registry(), app.now()).await.map_err(Failure::new)?;
     start::reload(&app).await;
 
+    // The demo does not need it: `counterfoil admin` and `contain` do.
+    let offered = match super::socket::offer(&app).await {
+        Ok(offered) => Some(offered),
+        Err(failure) => {
+            tracing::warn!(%failure, "the operator's socket is not there");
+            None
+        }
+    };
     let acceptor = match &tls {
         Some(made) => Some(listen::tls(&made.files.certificate, &made.files.key).map_err(Failure::new)?),
         None => None,
@@ -116,6 +124,7 @@ async fn demo(args: Args, format: Format) -> Result<(), Failure> {
     for task in [server, application] {
         task.await.map_err(Failure::new)?.map_err(Failure::new)?;
     }
+    drop(offered);
     app.store.close().await;
     drop(scratch);
     Ok(())

@@ -66,6 +66,8 @@ pub async fn complete<T>(app: &App, browser: &Browser<T>, mut tx: Tx, done: Comp
             login.id
         }
     };
+    // Somebody who is being suspended signs in before that, and is ended by it, or not at all.
+    tx.require_active(done.subject.id);
     let binding = binding(app, browser, &mut tx, done.subject.id, login, phishing_resistant).await?;
     let acr = done.evidence.acr(now).unwrap_or(Acr::Aal1);
     let secret = NewSecret::new(app);
@@ -160,6 +162,10 @@ pub async fn binding<T>(
         tx.also(app.event(now, actor(browser), kind));
         return Ok(Binding::KnownDevice);
     }
-    let known = app.store.known_device(subject, &key).await?.is_some_and(|device| now < device.expires_at);
-    Ok(if known { Binding::KnownDevice } else { Binding::NewKey })
+    let device = app.store.known_device(subject, &key).await?.filter(|device| now < device.expires_at);
+    let Some(device) = device else { return Ok(Binding::NewKey) };
+    // What a contained login made known is known no longer.
+    let login = app.store.login(device.login).await?;
+    let contained = login.is_none_or(|login| matches!(login.state, LoginState::Contained { .. }));
+    Ok(if contained { Binding::NewKey } else { Binding::KnownDevice })
 }

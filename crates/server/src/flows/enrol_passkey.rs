@@ -14,6 +14,7 @@ use super::{
 use crate::{
     app::App,
     browser::Browser,
+    facts::Person,
     page::{Window, enrol},
     problem::{Kind, Problem},
 };
@@ -31,7 +32,7 @@ use counterfoil_core::{
     subject::Subject,
     time::Time,
 };
-use counterfoil_store::{Invitation, Tx};
+use counterfoil_store::{Invitation, InvitationState, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
@@ -77,9 +78,18 @@ fn action(subject: &Subject) -> &'static str {
     if subject.has_had_phishing_resistant() { "authenticator.enrol" } else { "authenticator.enrol_first" }
 }
 
+/// On what grounds somebody enrols.
+pub(super) struct Grounds<'a> {
+    /// What the session has shown; nothing where an invitation alone leads here.
+    pub evidence: &'a Evidence,
+    /// What policy said; nothing where whoever invited has decided.
+    pub decided: Option<&'a decide::Decided>,
+    /// Who invites, where it stands on the page.
+    pub kind: Option<enrol::InitKind>,
+}
+
 /// The policy allows it, and the ceremony is opened: what the browser is asked to make.
 pub async fn begin<T>(app: &App, browser: &Browser<T>) -> Result<enrol::Enrol, Problem> {
-    let now = browser.visit.now;
     let signed_in = browser.signed_in().map_err(|problem| problem.next("/sign-in?to=/me/passkey"))?;
     app.facts.people.invalidate(&signed_in.subject);
     let person = decide::person(app, signed_in.subject).await?.ok_or_else(|| Problem::new(Kind::SESSION_ENDED))?;
@@ -87,13 +97,25 @@ pub async fn begin<T>(app: &App, browser: &Browser<T>) -> Result<enrol::Enrol, P
     let resource = subject.id.to_string();
     let decided =
         own_action::require(app, browser, action(subject), (own_action::PERSON, &resource), "/me/passkey").await?;
+    let grounds = Grounds { evidence: &signed_in.evidence, decided: Some(&decided), kind: None };
+    offer(app, browser, &person, grounds).await
+}
+
+/// Opens the ceremony.
+pub(super) async fn offer<T>(
+    app: &App,
+    browser: &Browser<T>,
+    person: &Person,
+    grounds: Grounds<'_>,
+) -> Result<enrol::Enrol, Problem> {
+    let (now, subject) = (browser.visit.now, &person.subject);
     let passkeys = person.authenticators.iter().filter(|a| a.is_active()).filter_map(decide::credential);
     let known: Vec<Credential> = passkeys.collect();
     if person.authenticators.len() >= limits::AUTHENTICATORS_PER_SUBJECT {
         return Err(Problem::new(Kind::ENROLMENT_REFUSED).with("reason", "too many authenticators"));
     }
-    let invitation = invitation(app, subject, now).await?;
-    let worth = worth(&signed_in.evidence, invitation.as_ref(), now);
+    let invitation = invitation(app, browser, subject).await?;
+    let worth = worth(grounds.evidence, invitation.as_ref(), now);
     let (options, state) = ask(app, subject, &known)?;
     let drawn = options.pointer("/challenge").and_then(Value::as_str).unwrap_or_default().to_owned();
     let bytes = decode(&drawn)?;
@@ -102,9 +124,9 @@ pub async fn begin<T>(app: &App, browser: &Browser<T>) -> Result<enrol::Enrol, P
         purpose: Purpose::Enrolment,
         session: &browser.session,
         subject: Some(subject.id),
-        decision: Some(decided.id),
-        input: Some(&decided.input),
-        tier: decided.decision.grounds().tier,
+        decision: grounds.decided.map(|decided| decided.id),
+        input: grounds.decided.map(|decided| &decided.input),
+        tier: grounds.decided.and_then(|decided| decided.decision.grounds().tier),
         transaction: None,
         requirement: None,
         asked: vec![Method::Passkey],
@@ -119,22 +141,29 @@ pub async fn begin<T>(app: &App, browser: &Browser<T>) -> Result<enrol::Enrol, P
     let (challenge, event) = open_challenge(app, &mut tx, opening, None)?;
     tx.commit(&app.store, event).await?;
     Ok(enrol::Enrol {
-        kind: None,
+        kind: grounds.kind,
         person: named(subject),
         creation_options: options,
         challenge: challenge.to_string(),
         ceiling: worth.ceiling,
         rises_at: worth.rest.map(|rest| rest.until),
         rises_to: worth.rest.map(|rest| rest.acr),
-        invitation: invitation.is_some(),
+        invitation: invitation.is_some_and(|invitation| matches!(invitation.state, InvitationState::Declared {})),
         window: Window { now, expires_at: now.plus_seconds(limits::CHALLENGE_SECONDS) },
     })
 }
 
-/// An invitation that vouches for the first passkey, if it has not been used.
-async fn invitation(app: &App, subject: &Subject, now: Time) -> Result<Option<Invitation>, Problem> {
+/// An invitation that vouches for what this browser makes, if it has not been used. A link that somebody else holds, or
+/// that another browser brought, vouches for nothing here: else a relayed sign-in would be worth as much as the link.
+pub(super) async fn invitation<T>(
+    app: &App,
+    browser: &Browser<T>,
+    subject: &Subject,
+) -> Result<Option<Invitation>, Problem> {
     for invitation in app.store.invitations_of(subject.id).await? {
-        if now < invitation.expires_at && !app.store.is_invitation_used(invitation.id).await? {
+        if invitation.vouches_for(&browser.session.key_thumbprint, browser.visit.now)
+            && !app.store.is_invitation_used(invitation.id).await?
+        {
             return Ok(Some(invitation));
         }
     }
@@ -183,26 +212,29 @@ pub async fn finish<T>(
     name: &str,
 ) -> Result<enrol::Enrolled, Problem> {
     let now = browser.visit.now;
-    let signed_in = browser.signed_in()?;
+    let signed_in = browser.session.signed_in();
     let label = label(name)?;
     let record = app.store.challenge(id).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
     let challenge: Challenge = serde_json::from_value(record.body.clone()).map_err(Problem::internal)?;
     let own = challenge.opening().session == browser.session.id
-        && challenge.statement().signer == Some(signed_in.subject)
-        && challenge.statement().purpose == Purpose::Enrolment;
-    if !own {
+        && challenge.statement().purpose == Purpose::Enrolment
+        && signed_in.is_none_or(|signed_in| challenge.statement().signer == Some(signed_in.subject));
+    let Some(whose) = challenge.statement().signer.filter(|_| own) else {
         return Err(Problem::new(Kind::OTHER_DEVICE));
-    }
+    };
     if !challenge.is_open(now) {
         return Err(Problem::new(Kind::EXPIRED));
     }
     let pending = challenge.opening().registration.clone().unwrap_or_default();
     let pending: Pending = serde_json::from_value(pending).map_err(Problem::internal)?;
     let (ceremony, credential) = judge(app, &pending, response)?;
-    let subject = app.store.subject(signed_in.subject).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
+    let subject = app.store.subject(whose).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
+    let invitation = invitation(app, browser, &subject).await?;
     // The first is worth what it is because there was none before: that must still be so.
-    if (challenge.statement().action.as_deref()) != Some(action(&subject)) {
-        return Err(Problem::new(Kind::CONFLICT));
+    match challenge.statement().action.as_deref() {
+        Some(allowed) if signed_in.is_some() && allowed == action(&subject) => {}
+        None if invitation.is_some() && !subject.has_had_phishing_resistant() => {}
+        _ => return Err(Problem::new(Kind::CONFLICT)),
     }
     let enrolled = Enrolled {
         id: AuthenticatorId::new(now, app.random.id()),
@@ -212,7 +244,7 @@ pub async fn finish<T>(
         state: EnrolledState::Active {},
         ceiling: pending.worth.ceiling,
         rest: pending.worth.rest,
-        bound_by: Some(signed_in.login),
+        bound_by: signed_in.map(|signed_in| signed_in.login),
         bound_at: now,
         last_used_at: None,
         series: 0,
@@ -224,11 +256,11 @@ pub async fn finish<T>(
     let registered =
         challenge.register(ceremony, enrolled.id, now).map_err(|_| Problem::new(Kind::ENROLMENT_REFUSED))?;
     let mut tx = Tx::new(now);
-    tx.require_session(&browser.session);
+    tx.require_session(&browser.session).require_active(subject.id);
     tx.change_challenge(&open_challenge::record(&registered, record.version)?);
     tx.enrol_authenticator(&enrolled);
     tx.change_subject(&subject, &subject.clone().having_had(enrolled.ceiling));
-    if let Some(invitation) = invitation(app, &subject, now).await? {
+    if let Some(invitation) = invitation {
         tx.accept_invitation(&invitation);
         let (invitation, ceiling) = (invitation.id, invitation.ceiling);
         let kind = EventKind::InvitationChanged { invitation, subject: subject.id, ceiling, used: true };
@@ -246,7 +278,7 @@ pub async fn finish<T>(
         ceiling: enrolled.ceiling,
         credential: Some(credential.digest().map_err(Problem::internal)?),
         attestation: credential.attestation.as_ref().map(|attestation| attestation.digest),
-        login: Some(signed_in.login),
+        login: signed_in.map(|signed_in| signed_in.login),
         vouched_by: Vec::new(),
     };
     match tx.commit(&app.store, app.event(now, actor(browser), kind)).await {

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod authorize;
+pub mod init;
 pub mod me;
 pub mod session;
 pub mod sign_in;
@@ -30,7 +31,7 @@ macro_rules! shells {
     )*};
 }
 
-shells! { sign_in SignIn, authorize Authorize, step_up StepUp, me Me, passkey Passkey, console Admin }
+shells! { sign_in SignIn, authorize Authorize, step_up StepUp, me Me, passkey Passkey, invited Init, console Admin }
 
 /// The front door leads to one's own account.
 pub async fn home() -> Redirect {

@@ -7,7 +7,6 @@ use serde::Serialize;
 /// Who invites.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "invitations by link are not built yet")]
 pub enum InitKind {
     /// The first administrator of a new installation.
     Administrator,

@@ -10,6 +10,7 @@ mod evaluation;
 mod evidence;
 mod harness;
 mod passkey;
+mod operate;
 mod routes;
 mod sign_in;
 mod treasury;

@@ -11,7 +11,7 @@ use counterfoil_core::{
     subject::{Address, AddressKind, AddressState, Group},
 };
 use counterfoil_store::{
-    Api, ApiKey, ApiKeyState, Client, CommitError, Invitation, KnownDevice, Message, OpenError, PushedRequest,
+    Api, ApiKey, ApiKeyState, Client, CommitError, Invitation, InvitationState, KnownDevice, Message, OpenError, PushedRequest,
     ReadError, Refusal, Resource, Store, SystemKey, SystemKeyState, TokenRecord, Tx, Upkeep,
 };
 
@@ -235,6 +235,7 @@ async fn told(house: &House, store: &Store, person: &people::SignedInPerson) {
         subject: person.subject.id,
         ceiling: Acr::Phr,
         expires_at: now.plus_seconds(86_400),
+        state: InvitationState::Open {},
     };
     commit(house, store, |tx| {
         tx.queue_message(&message).invite(&invitation);
@@ -248,6 +249,18 @@ async fn told(house: &House, store: &Store, person: &people::SignedInPerson) {
     assert_eq!(store.messages_to_send(10).await.unwrap(), []);
     assert_eq!(store.last_messages(10).await.unwrap(), [Message { sent_at: Some(now), ..message }]);
     assert_eq!(store.invitation_by_secret(&Digest::of(b"link")).await.unwrap(), Some(invitation.clone()));
+    let key = person.session.key_thumbprint;
+    assert!(!invitation.vouches_for(&key, now), "a link that nobody brought vouches for nothing");
+    for brought in [true, false] {
+        let done = commit(house, store, |tx| {
+            tx.bring_invitation(&invitation, &person.session);
+        });
+        assert_eq!(done.await.is_ok(), brought, "one browser brings a link, once");
+    }
+    let invitation = store.invitation(invitation.id).await.unwrap().unwrap();
+    assert!(invitation.vouches_for(&key, now));
+    assert!(!invitation.vouches_for(&Digest::of(b"another browser"), now));
+    assert!(!invitation.vouches_for(&key, invitation.expires_at));
     assert!(!store.is_invitation_used(invitation.id).await.unwrap());
     commit(house, store, |tx| {
         tx.accept_invitation(&invitation);
@@ -328,6 +341,22 @@ async fn a_row_that_grants_power_and_was_edited_is_refused(house: House) {
     assert!(reason(store.subject(person.subject.id).await.unwrap_err()).starts_with("subjects: the MAC is not ours"));
     house.tamper("UPDATE sessions SET expires_at = expires_at + 1000000000").await;
     assert!(reason(store.session(person.session.id).await.unwrap_err()).starts_with("sessions: the MAC is not ours"));
+    let invitation = Invitation {
+        id: InvitationId::new(house.now(), drawn()),
+        secret_hash: Digest::of(b"link"),
+        subject: person.subject.id,
+        ceiling: Acr::Aal2,
+        expires_at: house.now().plus_seconds(60),
+        state: InvitationState::Open {},
+    };
+    commit(&house, &store, |tx| {
+        tx.invite(&invitation);
+    })
+    .await
+    .unwrap();
+    assert_eq!(house.tamper(r#"UPDATE invitations SET body = REPLACE(body, '"aal2"', '"phr"')"#).await, 1);
+    let refused = reason(store.invitation(invitation.id).await.unwrap_err());
+    assert!(refused.starts_with("invitations: the MAC is not ours"), "{refused}");
     // Without a MAC, columns and body still have to agree.
     house.tamper("UPDATE logins SET state = 'contained'").await;
     assert_eq!(reason(store.login(person.login.id).await.unwrap_err()), "logins: column state contradicts the body");
