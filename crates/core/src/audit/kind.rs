@@ -633,6 +633,14 @@ pub enum EventKind {
         /// By which client.
         client_id: String,
     },
+    /// A person said that an authenticator of theirs was added by somebody else: it is off for ever.
+    #[serde(rename = "authenticator.disowned")]
+    AuthenticatorDisowned {
+        /// Which.
+        authenticator: AuthenticatorId,
+        /// Whose.
+        subject: SubjectId,
+    },
 }
 
 /// The run before the one that begins.
@@ -698,6 +706,7 @@ impl EventKind {
             Self::PersonalErased { .. } => "personal.erased",
             Self::RequestRefused { .. } => "request.refused",
             Self::CodeRefused { .. } => "code.refused",
+            Self::AuthenticatorDisowned { .. } => "authenticator.disowned",
         }
     }
 }

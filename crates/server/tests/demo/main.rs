@@ -8,5 +8,8 @@ mod browser;
 mod clock;
 mod evaluation;
 mod harness;
+mod own;
+mod passkey;
 mod routes;
 mod sign_in;
+mod throttle;
