@@ -63,7 +63,7 @@ pub const CONSECUTIVE_FAILURES: u32 = 100;
 /// Guesses that nobody has to wait for: what an honest person needs to find the right password.
 pub const FREE_GUESSES: u32 = 5;
 /// The first wait after those; each further guess doubles it.
-pub const GUESS_WAIT_SECONDS: i64 = 5;
+pub const GUESS_WAIT_SECONDS: i64 = 30;
 /// The longest wait, so that somebody else's guesses do not keep the owner's new browser out for days.
 pub const GUESS_WAIT_SECONDS_MAX: i64 = 3600;
 /// Guesses of this long ago make nobody wait any more.

@@ -125,7 +125,12 @@ pub fn routes() -> Vec<Route> {
         post_("/me/passkey", SignedIn, "Add a passkey", post(page::me::passkey_add)),
         post_("/me/authenticators/{id}/remove", SignedIn, "Ask to remove a passkey", post(page::me::remove)),
         post_("/me/authenticators/{id}/vouch", SignedIn, "Ask to vouch for a passkey", post(page::me::vouch)),
-        post_("/me/authenticators/{id}/disown", SignedIn, "Say that a passkey is not one's own", post(page::me::disown)),
+        post_(
+            "/me/authenticators/{id}/disown",
+            SignedIn,
+            "Say that a passkey is not one's own",
+            post(page::me::disown),
+        ),
         post_("/me/confirmed/{id}", SignedIn, "Do what was confirmed, once", post(page::me::carry_out)),
         post_("/me/sessions/{id}/end", SignedIn, "End one of one's sessions", post(page::me::end_session)),
         post_("/admin/overview", SignedIn, "Is anything wrong?", post(page::admin::overview)),

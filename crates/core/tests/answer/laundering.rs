@@ -138,11 +138,8 @@ impl Account {
         .unwrap();
         let proofs: Vec<ProofFact> =
             self.all.iter().filter(|one| self.holds(one)).map(|one| self.proof(one, None)).collect();
-        let binding = if proofs.iter().any(ProofFact::is_phishing_resistant) {
-            Binding::KnownDevice
-        } else {
-            Binding::NewKey
-        };
+        let binding =
+            if proofs.iter().any(ProofFact::is_phishing_resistant) { Binding::KnownDevice } else { Binding::NewKey };
         input.session = Some(SessionFacts {
             id: SessionId::new(START, [2; 10]),
             login: LoginId::new(START, [3; 10]),

@@ -49,11 +49,11 @@ pub async fn may_cut<T>(
     let mut strong = false;
     for artefact in app.store.descendants(roots).await? {
         strong |= match artefact {
-            Artefact::Authenticator(id) if Some(id) != but => app
-                .store
-                .authenticator(id)
-                .await?
-                .is_some_and(|one| one.is_active() && one.method == Method::Passkey && one.ceiling_at(now) >= Acr::Phr),
+            Artefact::Authenticator(id) if Some(id) != but => {
+                app.store.authenticator(id).await?.is_some_and(|one| {
+                    one.is_active() && one.method == Method::Passkey && one.ceiling_at(now) >= Acr::Phr
+                })
+            }
             Artefact::Login(id) if id != signed_in.login => {
                 let login = app.store.login(id).await?;
                 let session = match login.filter(Login::is_open) {

@@ -107,7 +107,8 @@ pub async fn begin<T>(
     let resource = subject.id.to_string();
     if !decide::ever_had_passkey(&person) {
         let decided =
-            own_action::require(app, browser, "authenticator.enrol_first", (own_action::PERSON, &resource), back).await?;
+            own_action::require(app, browser, "authenticator.enrol_first", (own_action::PERSON, &resource), back)
+                .await?;
         let now = browser.visit.now;
         let invitation = invitation(app, subject, now).await?;
         let worth = match &invitation {
@@ -352,12 +353,7 @@ pub async fn finish<T>(
 }
 
 /// Uses up exactly the invitation that the worth was taken from.
-async fn use_invitation<T>(
-    app: &App,
-    browser: &Browser<T>,
-    tx: &mut Tx,
-    pending: &Pending,
-) -> Result<(), Problem> {
+async fn use_invitation<T>(app: &App, browser: &Browser<T>, tx: &mut Tx, pending: &Pending) -> Result<(), Problem> {
     let Some(id) = pending.invitation else { return Ok(()) };
     let subject = browser.signed_in()?.subject;
     let found = app.store.invitations_of(subject).await?.into_iter().find(|invitation| invitation.id == id);

@@ -36,7 +36,10 @@ pub async fn notify(
             app.issuer.as_str()
         ),
         _ => {
-            format!("Was this not you? Open {}/me in a browser yourself and choose \"Not me\" there.", app.issuer.as_str())
+            format!(
+                "Was this not you? Open {}/me in a browser yourself and choose \"Not me\" there.",
+                app.issuer.as_str()
+            )
         }
     };
     let mut told = Told { events: Vec::new(), delivered: 0 };
@@ -120,7 +123,10 @@ pub async fn changed(
             "was vouched for and now confirms important changes",
             "wurde bestätigt und gilt jetzt für wichtige Änderungen",
         ),
-        _ => ("was switched off because it was said not to be yours", "wurde abgeschaltet, weil er nicht Ihrer sein soll"),
+        _ => (
+            "was switched off because it was said not to be yours",
+            "wurde abgeschaltet, weil er nicht Ihrer sein soll",
+        ),
     };
     notify(
         app,

@@ -431,7 +431,8 @@ fn with_doubts(app: &App, stored: &Stored, text: &str) -> String {
         let kind = pack.transaction_type(value.get("type")?.as_str()?)?;
         kind.render(&kind.validate(value).ok()?, lang)
     });
-    let names: Vec<_> = display.iter().flat_map(|display| &display.rows).filter(|row| row.kind == Kinds::Name).collect();
+    let names: Vec<_> =
+        display.iter().flat_map(|display| &display.rows).filter(|row| row.kind == Kinds::Name).collect();
     let mut said = vec![text.to_owned()];
     if stored.request.is_some() && !names.is_empty() {
         let client = asking(app, stored, lang).name;

@@ -91,6 +91,15 @@ impl<'a> Browser<'a> {
         self.demo.call("POST", path, &headers, body)
     }
 
+    /// A proof with a nonce of its own, to be sent later.
+    pub fn proof_for_later(&mut self, path: &str, body: &str) -> String {
+        self.nonce = None;
+        self.post("/sign-in", &json!({}));
+        let proof = self.proof(path, body);
+        self.nonce = None;
+        proof
+    }
+
     /// A new session in the same browser: the key stays.
     pub fn begin_again(&mut self) {
         (self.sid, self.cookie, self.nonce) = (None, None, None);

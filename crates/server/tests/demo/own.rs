@@ -92,7 +92,10 @@ fn a_further_passkey_is_confirmed_by_the_present_one_and_made_once() {
         assert_eq!(options["challenge"], again["challenge"], "one confirmation, one ceremony");
         assert_eq!(options["name"], "Second");
         let (_, added) = make(&demo, &mut browser, &options, false);
-        assert_eq!((&added["authenticator"]["ceiling"], &added["authenticator"]["name"]), (&json!("phr"), &json!("Second")));
+        assert_eq!(
+            (&added["authenticator"]["ceiling"], &added["authenticator"]["name"]),
+            (&json!("phr"), &json!("Second"))
+        );
         let late = browser.post("/me/passkey/options", &json!({"confirmed": txn}));
         assert_eq!(late.status, 410, "{late:?}");
         assert_eq!(passkeys(&mut browser).len(), 2);
@@ -114,7 +117,8 @@ fn of_64_executions_of_one_confirmed_removal_one_removes() {
         let (first, _) = first_passkey(&demo, &mut browser, false);
         let alone = passkeys(&mut browser);
         assert_eq!(alone[0]["removable"], false, "the last one that confirms: {alone:?}");
-        let refused = browser.post(&format!("/me/authenticators/{}/remove", alone[0]["id"].as_str().unwrap()), &json!({}));
+        let refused =
+            browser.post(&format!("/me/authenticators/{}/remove", alone[0]["id"].as_str().unwrap()), &json!({}));
         assert_eq!((refused.status, &refused.json()["why"]), (409, &json!("last_to_confirm")), "{refused:?}");
 
         let (second, _) = further_passkey(&demo, &mut browser, &first);
@@ -128,13 +132,7 @@ fn of_64_executions_of_one_confirmed_removal_one_removes() {
         let path = format!("/me/confirmed/{txn}");
         // Nobody else's session does it.
         assert_eq!(elsewhere.post(&path, &json!({})).status, 409, "another session");
-        let proofs: Vec<String> = (0..64)
-            .map(|_| {
-                // Each reply brings a nonce; the proof that uses it is sent later.
-                browser.post("/sign-in", &json!({}));
-                browser.proof(&path, "{}")
-            })
-            .collect();
+        let proofs: Vec<String> = (0..64).map(|_| browser.proof_for_later(&path, "{}")).collect();
         let replies: Vec<Reply> = std::thread::scope(|scope| {
             let send = |proof: &String| browser.send_once(&path, "{}", proof);
             let threads: Vec<_> = proofs.iter().map(|proof| scope.spawn(move || send(proof))).collect();
@@ -209,12 +207,38 @@ fn a_session_that_showed_codes_cuts_nothing_that_confirms() {
     assert_eq!((refused.status, &refused.json()["why"]), (409, &json!("not_resting")), "{refused:?}");
     assert_eq!(owner.post("/me", &json!({})).status, 200);
     // Whoever holds what confirms may cut the thief.
-    assert_eq!(sign_in_with(&mut owner, &passkey).status, 200);
-    let me = owner.post("/me", &json!({})).json();
-    let others = me["sessions"].as_array().unwrap().iter().find(|session| session["current"] == false).unwrap();
-    let path = format!("/me/sessions/{}/end", others["id"].as_str().unwrap());
-    assert_eq!(owner.post(&path, &json!({"not_me": true})).status, 200);
+    let mut strong = Browser::new(&demo);
+    assert_eq!(sign_in_with(&mut strong, &passkey).status, 200);
+    let path = format!("/me/sessions/{}/end", thief.sid.clone().unwrap());
+    assert_eq!(strong.post(&path, &json!({"not_me": true})).status, 200);
     assert_eq!(thief.post("/me", &json!({})).status, 401);
+}
+
+#[test]
+fn what_a_decision_asks_of_a_signed_in_person_no_password_answers() {
+    let demo = Demo::start();
+    let (user, other) = (demo.ready["users"][0].clone(), demo.ready["users"][1].clone());
+    let mut owner = Browser::new(&demo);
+    assert_eq!(owner.sign_in_by(&user, &code_before(&user)).status, 200);
+    let (passkey, _) = first_passkey(&demo, &mut owner, false);
+    let mut weak = Browser::new(&demo);
+    assert_eq!(weak.sign_in(&user).status, 200);
+    let path = format!("/me/sessions/{}/end", owner.sid.clone().unwrap());
+    let next = next(&weak.post(&path, &json!({"not_me": true})));
+    let (_, challenge) = next.split_once("challenge=").unwrap();
+    for typed in [&other, &user] {
+        let typed = json!({"challenge": challenge, "username": typed["username"], "password": typed["password"]});
+        let reply = weak.post("/sign-in/password", &typed);
+        assert_eq!((reply.status, &reply.json()["code"]), (422, &json!("not-accepted")), "{reply:?}");
+    }
+    assert_eq!(weak.post("/me", &json!({})).json()["person"]["username"], user["username"]);
+    // Its own answer leads back, and then it may.
+    let asked = weak.post("/sign-in", &json!({"challenge": challenge})).json();
+    let credential = passkey.assert(&asked["passkey_options"]);
+    let done = weak.post("/sign-in/passkey", &json!({"challenge": challenge, "credential": credential}));
+    assert_eq!(done.json(), json!({"next": "/me"}), "{done:?}");
+    assert_eq!(weak.post(&path, &json!({"not_me": true})).status, 200);
+    assert_eq!(owner.post("/me", &json!({})).status, 401);
 }
 
 #[test]
@@ -237,7 +261,11 @@ fn nothing_of_somebody_elses_account_is_there() {
     assert_eq!(theirs.post(&page, &json!({})).status, 409, "another device");
     let txn = confirmed(&confirm(&mut hers, &page, &passkey));
     assert_eq!(theirs.post(&format!("/me/confirmed/{txn}"), &json!({})).status, 409);
-    assert_eq!(theirs.post("/me/passkey/options", &json!({"name": "Mine", "confirmed": txn})).status, 200, "a first one");
+    assert_eq!(
+        theirs.post("/me/passkey/options", &json!({"name": "Mine", "confirmed": txn})).status,
+        200,
+        "a first one"
+    );
     // What was confirmed as an enrolment is carried out as nothing else.
     assert_eq!(hers.post(&format!("/me/confirmed/{txn}"), &json!({})).status, 404);
     assert_eq!(passkeys(&mut hers).len(), 1);
@@ -279,25 +307,4 @@ fn one_passkey_in_two_places_at_once_signs_in_twice_and_a_copy_that_lags_does_no
     assert_eq!(sign_in_with(&mut places[3], &passkey).status, 422);
     passkey.counter.set(20);
     assert_eq!(sign_in_with(&mut places[3], &passkey).status, 200, "the owner's own goes on");
-}
-
-#[test]
-fn a_signed_in_session_never_changes_hands() {
-    let demo = Demo::start();
-    let (ada, other) = (demo.ready["users"][0].clone(), demo.ready["users"][1].clone());
-    let mut browser = Browser::new(&demo);
-    browser.sign_in(&ada);
-    let lodged = browser.post("/sign-in", &json!({}));
-    assert_eq!(lodged.json(), json!({"next": "/me"}));
-    // The console asks her for more; somebody else's password is no answer, and neither is hers.
-    let asked = browser.post("/admin/overview", &json!({}));
-    if let Some(challenge) = asked.json()["next"].as_str().and_then(|next| next.split_once("challenge=")) {
-        for user in [&other, &ada] {
-            let typed =
-                json!({"challenge": challenge.1, "username": user["username"], "password": user["password"]});
-            let reply = browser.post("/sign-in/password", &typed);
-            assert_eq!((reply.status, &reply.json()["code"]), (422, &json!("not-accepted")), "{reply:?}");
-        }
-    }
-    assert_eq!(browser.post("/me", &json!({})).json()["person"]["username"], ada["username"]);
 }

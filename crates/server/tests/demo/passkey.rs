@@ -85,7 +85,8 @@ impl Passkey {
     }
 
     fn client_data(&self, kind: &str, options: &Value) -> String {
-        json!({"type": kind, "challenge": options["challenge"], "origin": self.origin, "crossOrigin": false}).to_string()
+        json!({"type": kind, "challenge": options["challenge"], "origin": self.origin, "crossOrigin": false})
+            .to_string()
     }
 
     /// L3 §6.1: hash of the rp id, flags without any for backup, counter.

@@ -91,7 +91,6 @@ fn a_sign_in_takes_five_wrong_answers_and_then_has_to_begin_again() {
         let typed = json!({"challenge": begun["challenge"], "username": format!("nobody-{n}"), "password": "x"});
         assert_eq!(browser.post("/sign-in/password", &typed).status, 422);
     }
-    let typed =
-        json!({"challenge": begun["challenge"], "username": user["username"], "password": user["password"]});
+    let typed = json!({"challenge": begun["challenge"], "username": user["username"], "password": user["password"]});
     assert_eq!(browser.post("/sign-in/password", &typed).status, 410);
 }

@@ -439,7 +439,9 @@ async fn a_guess_that_was_right_is_forgotten_and_one_that_was_put_off_still_slow
     assert_eq!(store.attempts(&enrolled).await.unwrap(), 1);
     assert_eq!(store.earlier_attempts("name:x", now, None).await.unwrap().guesses, 2);
     // Guesses that only slow go after two days, those of a series much later.
-    for (later, left) in [(2 * GUESS_WINDOW_SECONDS, 2), (2 * GUESS_WINDOW_SECONDS + 1, 1), (GUESS_MEMORY_SECONDS + 1, 0)] {
+    for (later, left) in
+        [(2 * GUESS_WINDOW_SECONDS, 2), (2 * GUESS_WINDOW_SECONDS + 1, 1), (GUESS_MEMORY_SECONDS + 1, 0)]
+    {
         store.sweep(now.plus_seconds(later)).await.unwrap();
         assert_eq!(store.earlier_attempts("name:x", now, None).await.unwrap().guesses, left, "after {later} s");
     }
