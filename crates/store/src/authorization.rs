@@ -6,7 +6,7 @@ use crate::{
     noun::Noun,
     store::Store,
     table::{self, Table},
-    tx::{FOR_EVER, SpendKey, Tx, versioned},
+    tx::{FOR_EVER, SpendKey, Tx, Upkeep, versioned},
 };
 use counterfoil_core::{
     audit::event::ReportedOutcome,
@@ -254,7 +254,7 @@ impl Tx {
         if let Some(challenge) = code.challenge {
             self.about("challenge", challenge);
         }
-        self.require_login(code.login).about("login", code.login).insert(code)
+        self.require_login(code.login).require_active(code.subject).about("login", code.login).insert(code)
     }
 
     /// A code is used, once, in its epoch, while its login is open. If it was used before, everything that came of it is
@@ -273,6 +273,9 @@ impl Tx {
     pub fn issue_token(&mut self, token: &TokenRecord) -> &mut Self {
         if let Some(login) = token.login {
             self.require_login(login).about("login", login);
+        }
+        if let Some(subject) = token.subject {
+            self.require_active(subject);
         }
         self.about("token", token.id).insert(token)
     }
@@ -301,6 +304,14 @@ impl Tx {
         self.about("challenge", redemption.challenge)
             .spend(SpendKey::new("outcome", redemption.challenge), FOR_EVER)
             .change(&reported)
+    }
+}
+
+impl Upkeep {
+    /// A wrong answer was counted: the challenge stays open, if it is still as it was read.
+    pub fn fail_challenge(&mut self, challenge: &ChallengeRecord) -> &mut Self {
+        self.0.require_challenge(challenge).change(challenge);
+        self
     }
 }
 

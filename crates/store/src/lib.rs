@@ -33,6 +33,7 @@ mod unit;
 mod verify;
 mod writer;
 
+pub use authenticator::Attempt;
 pub use authorization::{ChallengeRecord, CodeRecord, PushedRequest, Redemption, TokenRecord};
 #[doc(hidden)]
 pub use batch::Fault;

@@ -654,6 +654,14 @@ pub enum EventKind {
         /// Why, in one of our fixed words.
         reason: String,
     },
+    /// A person said that an authenticator of theirs was added by somebody else: it is off for ever.
+    #[serde(rename = "authenticator.disowned")]
+    AuthenticatorDisowned {
+        /// Which.
+        authenticator: AuthenticatorId,
+        /// Whose.
+        subject: SubjectId,
+    },
 }
 
 /// The run before the one that begins.
@@ -733,6 +741,7 @@ impl EventKind {
             Self::CodeRefused { .. } => "code.refused",
             Self::InvitationBrought { .. } => "invitation.brought",
             Self::InvitationRefused { .. } => "invitation.refused",
+            Self::AuthenticatorDisowned { .. } => "authenticator.disowned",
         }
     }
 }

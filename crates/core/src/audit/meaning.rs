@@ -193,6 +193,7 @@ impl Meaning {
                 self.provide(place, at, Cause::Enrolled(*authenticator));
             }
             EventKind::AuthenticatorRemoved { authenticator, .. }
+            | EventKind::AuthenticatorDisowned { authenticator, .. }
             | EventKind::AuthenticatorDisabled { authenticator, .. } => {
                 self.unusable.insert(*authenticator, (place, at));
             }

@@ -170,7 +170,8 @@ impl Case<'_> {
         let grounds = self.grounds(answer.policies);
         if tier < Tier::High || self.input.redemption_id.is_some() {
             let reason_admin = format!("permitted at tier {tier} by what was shown");
-            return Decision::Permit(Permit { grounds: Grounds { reason_admin, ..grounds }, transaction });
+            let grounds = Grounds { reason_user: reasons::of_permit(tier), reason_admin, ..grounds };
+            return Decision::Permit(Permit { grounds, transaction });
         }
         let requirement = Requirement {
             acr: shown.acr.unwrap_or(Acr::Phr).max(Acr::Phr),

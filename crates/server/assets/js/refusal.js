@@ -1,6 +1,6 @@
 // What was refused, why, and what the person can do now: never a code alone.
 
-import { go, h, has, issuer, minutes, show, t, when } from "./dom.js";
+import { go, h, has, inWords, issuer, show, t, when } from "./dom.js";
 import { able, Problem } from "./proof.js";
 
 const ASK = ["denied", "forbidden", "contained", "internal"];
@@ -34,7 +34,7 @@ export function refuse(problem) {
 
 /** What stands beside a field when its value was refused, or nothing when the whole page must say it. */
 export function beside({ slug, body }) {
-  if (slug === "throttled") return t("error.throttled", { time: minutes((body.retry_after_seconds ?? 30) * 1000) });
+  if (slug === "throttled") return t("error.throttled", { time: inWords(body.retry_after_seconds ?? 30) });
   if (!has(`error.${slug}`)) return undefined;
   const left = body.attempts_left;
   return [t(`error.${slug}`), body.reason, left !== undefined && t("error.attempts_left", { n: left })].filter(Boolean).join(" ");

@@ -2,8 +2,8 @@
 
 use super::{Failure, socket};
 use crate::{app::App, config::Config, flows::apply_registry, http, listen, registry::Registry, start};
-use counterfoil_core::policy::Pack;
 use clap::Args as ClapArgs;
+use counterfoil_core::policy::Pack;
 use std::{path::PathBuf, sync::Arc};
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -78,6 +78,10 @@ pub async fn accept<T>(app: &App, browser: &Browser<T>, secret: &str) -> Result<
     }
     app.facts.people.invalidate(&subject.id);
     let person = decide::person(app, subject.id).await?.ok_or_else(|| Problem::new(Kind::INVITATION_SPENT))?;
+    // Whoever has a passkey, of whatever worth, proves with it, or recovers: a link is no way round that.
+    if decide::ever_had_passkey(&person) {
+        return refuse(app, browser, Some(&invitation), "had_a_passkey").await;
+    }
     let kind = Some(invited_as(app, &subject).await?);
     offer(app, browser, &person, Grounds { evidence: &Evidence::default(), decided: None, kind }).await
 }
@@ -119,8 +123,6 @@ async fn judge<T>(
     }
     let subject = app.store.subject(invitation.subject).await?.filter(Subject::is_active);
     Ok(match subject {
-        // Whoever had a phishing-resistant authenticator proves with it, or recovers: a link is no way round that.
-        Some(subject) if subject.has_had_phishing_resistant() => Err("had_a_passkey"),
         Some(subject) => Ok(subject),
         None => Err("suspended"),
     })

@@ -132,8 +132,13 @@ pub fn subject_facts(person: &Person) -> SubjectFacts {
         suspended: !subject.is_active(),
         groups: subject.groups.iter().cloned().collect(),
         roles: subject.roles.iter().cloned().collect(),
-        ever_phishing_resistant: subject.has_had_phishing_resistant(),
+        ever_phishing_resistant: ever_had_passkey(person),
     }
+}
+
+/// Has this person, or had, a passkey of whatever worth? Then codes alone bind no first one any more.
+pub fn ever_had_passkey(person: &Person) -> bool {
+    person.subject.has_had_phishing_resistant() || counterfoil_core::vouch::ever_had_passkey(&person.authenticators)
 }
 
 /// What policy reads of a person's authenticators.

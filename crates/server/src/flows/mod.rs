@@ -7,6 +7,7 @@ pub mod assert_passkey;
 pub mod attempt;
 pub mod authorize;
 pub mod begin_session;
+pub mod change_passkey;
 pub mod compare;
 pub mod complete_sign_in;
 pub mod contain;

@@ -1,88 +1,139 @@
-//! A passkey in software, as far as the pages' ceremonies need one: attestation `none`, ES256, user verified.
+//! A passkey in software: what an authenticator and a browser send at registration and assertion (WebAuthn L3).
 
 use crate::browser::Browser;
 use aws_lc_rs::{
-    rand::SystemRandom,
+    digest::{SHA256, digest},
+    rand::{SecureRandom as _, SystemRandom},
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use counterfoil_core::digest::Digest;
 use serde_json::{Value, json};
+use std::cell::Cell;
 
-/// A passkey and the origin that it believes to be at.
+const USER_PRESENT: u8 = 0x01;
+const USER_VERIFIED: u8 = 0x04;
+const ATTESTED_DATA: u8 = 0x40;
+
+/// One credential, bound to one origin.
 pub struct Passkey {
     pair: EcdsaKeyPair,
+    id: [u8; 16],
+    user_handle: String,
+    rp_id: String,
     origin: String,
-    id: [u8; 32],
-    uses: u32,
+    /// The signature counter; it rises with each use unless it is 0.
+    pub counter: Cell<u32>,
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 impl Passkey {
-    /// Made and enrolled in this browser's session.
+    /// Makes a credential for these creation options and the answer that registers it. `attest` signs the registration with
+    /// the new key itself, as an authenticator does that wants to be taken for more than it is.
+    pub fn create(options: &Value, origin: &str, attest: bool) -> (Self, Value) {
+        let mut id = [0; 16];
+        SystemRandom::new().fill(&mut id).unwrap();
+        let passkey = Self {
+            pair: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap(),
+            id,
+            user_handle: options["user"]["id"].as_str().unwrap().to_owned(),
+            rp_id: options["rp"]["id"].as_str().unwrap().to_owned(),
+            origin: origin.to_owned(),
+            counter: Cell::new(0),
+        };
+        let client_data = passkey.client_data("webauthn.create", options);
+        let response = json!({
+            "clientDataJSON": base64url(client_data.as_bytes()),
+            "attestationObject": base64url(&passkey.attestation_object(&client_data, attest)),
+            "transports": ["internal"],
+        });
+        let credential = passkey.credential(response);
+        (passkey, credential)
+    }
+
+    /// Makes a first passkey and enrols it in this browser's session.
     pub fn enrol(browser: &mut Browser<'_>, origin: &str) -> Self {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
-        let id = *Digest::of(pair.public_key().as_ref()).as_bytes();
-        let passkey = Self { pair, origin: origin.to_owned(), id, uses: 0 };
         let asked = browser.post("/me/passkey/options", &json!({}));
         assert_eq!(asked.status, 200, "{asked:?}");
         let asked = asked.json();
-        let credential = passkey.registration(asked["creation_options"]["challenge"].as_str().unwrap());
+        let (passkey, credential) = Self::create(&asked["creation_options"], origin, false);
         let answer = json!({"challenge": asked["challenge"], "credential": credential, "name": "Laptop"});
         let enrolled = browser.post("/me/passkey", &answer);
         assert_eq!(enrolled.status, 200, "{enrolled:?}");
         passkey
     }
 
-    fn client_data(&self, kind: &str, challenge: &str) -> Vec<u8> {
-        json!({"type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": false})
+    /// The answer to these request options.
+    pub fn assert(&self, options: &Value) -> Value {
+        if self.counter.get() > 0 {
+            self.counter.set(self.counter.get() + 1);
+        }
+        let client_data = self.client_data("webauthn.get", options);
+        let data = self.authenticator_data(USER_PRESENT | USER_VERIFIED);
+        let signature = self.sign(&data, &client_data);
+        self.credential(json!({
+            "clientDataJSON": base64url(client_data.as_bytes()),
+            "authenticatorData": base64url(&data),
+            "signature": base64url(&signature),
+            "userHandle": self.user_handle,
+        }))
+    }
+
+    fn sign(&self, data: &[u8], client_data: &str) -> Vec<u8> {
+        let signed = [data, digest(&SHA256, client_data.as_bytes()).as_ref()].concat();
+        self.pair.sign(&SystemRandom::new(), &signed).unwrap().as_ref().to_vec()
+    }
+
+    fn credential(&self, response: Value) -> Value {
+        json!({
+            "id": base64url(&self.id),
+            "rawId": base64url(&self.id),
+            "type": "public-key",
+            "authenticatorAttachment": "platform",
+            "clientExtensionResults": {},
+            "response": response,
+        })
+    }
+
+    fn client_data(&self, kind: &str, options: &Value) -> String {
+        json!({"type": kind, "challenge": options["challenge"], "origin": self.origin, "crossOrigin": false})
             .to_string()
-            .into_bytes()
     }
 
-    fn data(&self, flags: u8) -> Vec<u8> {
-        let rp_id = Digest::of(b"localhost");
-        [rp_id.as_bytes().as_slice(), &[flags], &self.uses.to_be_bytes()].concat()
+    /// L3 §6.1: hash of the rp id, flags without any for backup, counter.
+    fn authenticator_data(&self, flags: u8) -> Vec<u8> {
+        let mut data = digest(&SHA256, self.rp_id.as_bytes()).as_ref().to_vec();
+        data.push(flags);
+        data.extend(self.counter.get().to_be_bytes());
+        data
     }
 
-    fn registration(&self, challenge: &str) -> Value {
-        let point = self.pair.public_key().as_ref();
-        let key = [
-            &[0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01, 0x21, 0x58, 0x20],
-            &point[1..33],
-            &[0x22, 0x58, 0x20],
-            &point[33..],
-        ]
-        .concat();
-        // Present, verified, with a credential of no named model.
-        let data = [&self.data(0x45)[..], &[0; 16], &[0, 32], &self.id, &key].concat();
-        let length = u8::try_from(data.len()).unwrap();
-        let object = [b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x58".as_slice(), &[length], &data].concat();
-        let id = URL_SAFE_NO_PAD.encode(self.id);
-        json!({
-            "id": id, "rawId": id, "type": "public-key", "clientExtensionResults": {},
-            "response": {
-                "clientDataJSON": URL_SAFE_NO_PAD.encode(self.client_data("webauthn.create", challenge)),
-                "attestationObject": URL_SAFE_NO_PAD.encode(object),
-                "transports": ["internal"],
-            },
-        })
-    }
-
-    /// The answer to `PublicKeyCredentialRequestOptions`.
-    pub fn assertion(&mut self, options: &Value) -> Value {
-        self.uses += 1;
-        let client_data = self.client_data("webauthn.get", options["challenge"].as_str().unwrap());
-        let data = self.data(0x05);
-        let message = [&data[..], Digest::of(&client_data).as_bytes()].concat();
-        let signature = self.pair.sign(&SystemRandom::new(), &message).unwrap();
-        let id = URL_SAFE_NO_PAD.encode(self.id);
-        json!({
-            "id": id, "rawId": id, "type": "public-key", "clientExtensionResults": {},
-            "response": {
-                "clientDataJSON": URL_SAFE_NO_PAD.encode(client_data),
-                "authenticatorData": URL_SAFE_NO_PAD.encode(data),
-                "signature": URL_SAFE_NO_PAD.encode(signature.as_ref()),
-            },
-        })
+    /// `{"fmt": …, "attStmt": …, "authData": …}` in CBOR.
+    fn attestation_object(&self, client_data: &str, attest: bool) -> Vec<u8> {
+        let mut data = self.authenticator_data(USER_PRESENT | USER_VERIFIED | ATTESTED_DATA);
+        data.extend([0; 16]);
+        data.extend([0, 16]);
+        data.extend(self.id);
+        let (x, y) = self.pair.public_key().as_ref()[1..].split_at(32);
+        // COSE_Key: kty EC2, alg ES256, crv P-256, x, y.
+        data.extend([0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01, 0x21, 0x58, 0x20]);
+        data.extend_from_slice(x);
+        data.extend([0x22, 0x58, 0x20]);
+        data.extend_from_slice(y);
+        let mut object = vec![0xa3];
+        if attest {
+            let signature = self.sign(&data, client_data);
+            object.extend(b"\x63fmt\x66packed\x67attStmt\xa2\x63alg\x26\x63sig\x58");
+            object.push(u8::try_from(signature.len()).unwrap());
+            object.extend(signature);
+        } else {
+            object.extend(b"\x63fmt\x64none\x67attStmt\xa0");
+        }
+        object.extend(b"\x68authData\x58");
+        object.push(u8::try_from(data.len()).unwrap());
+        object.extend(data);
+        object
     }
 }

@@ -67,7 +67,7 @@ impl<'a> Treasury<'a> {
     /// Confirms it with the passkey and comes back. What the page showed.
     pub fn confirm(&mut self, browser: &mut Browser<'_>, page: &str, passkey: &mut Passkey) -> Value {
         let shown = browser.post(page, &json!({})).json();
-        let credential = passkey.assertion(&shown["passkey_options"]);
+        let credential = passkey.assert(&shown["passkey_options"]);
         let answered = browser.post(&format!("{page}/passkey"), &json!({"credential": credential}));
         assert_eq!(answered.status, 200, "{answered:?}");
         self.returned(answered.json()["next"].as_str().unwrap());

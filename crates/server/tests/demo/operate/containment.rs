@@ -10,10 +10,8 @@ use std::{
 /// What the stream of revocations says until its next heartbeat: kinds and identifiers, in order.
 fn revocations(stock: &Stock) -> Vec<(String, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", stock.at.port())).unwrap();
-    let request = format!(
-        "GET /v1/revocations HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n",
-        stock.key
-    );
+    let request =
+        format!("GET /v1/revocations HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", stock.key);
     stream.write_all(request.as_bytes()).unwrap();
     let mut said = Vec::new();
     for line in BufReader::new(stream).lines() {

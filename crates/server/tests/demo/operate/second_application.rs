@@ -53,9 +53,9 @@ const TRANSACTION: &str = r#"{
   }
 }
 "#;
-const ENGLISH: &str = "Order stock\n\nStock is ordered for depot {resource.id}.\n\nItem: {item}\nUnits: {units}\nPrice: {price}\n";
-const GERMAN: &str =
-    "Ware bestellen\n\nFür das Lager {resource.id} wird Ware bestellt.\n\nWare: {item}\nStück: {units}\nPreis: {price}\n";
+const ENGLISH: &str =
+    "Order stock\n\nStock is ordered for depot {resource.id}.\n\nItem: {item}\nUnits: {units}\nPrice: {price}\n";
+const GERMAN: &str = "Ware bestellen\n\nFür das Lager {resource.id} wird Ware bestellt.\n\nWare: {item}\nStück: {units}\nPreis: {price}\n";
 
 /// A running installation that protects the stock, with a person in the warehouse.
 pub struct Stock {
@@ -81,7 +81,7 @@ impl Stock {
         at.write("policies/transactions/stock_order.en.txt", ENGLISH);
         at.write("policies/transactions/stock_order.de.txt", GERMAN);
         let key = new_key();
-        let client: Value = serde_json::from_str(&key.private_jwk().unwrap().to_string()).unwrap();
+        let client: Value = serde_json::from_str(key.private_jwk().unwrap().as_ref()).unwrap();
         let public: Value = key.public_jwk().clone().into();
         at.write("registry.toml", &registry(&public));
         let checked = at.command(&["check-config"]);
