@@ -26,7 +26,7 @@ pub fn decide(input: &DecisionInput, pack: &Pack) -> Decision {
     }
     let placed = match place(input, pack) {
         Ok(placed) => placed,
-        Err(decision) => return decision,
+        Err(decision) => return *decision,
     };
     let case = Case { input, pack, tier: Some(placed.tier) };
     let scene = match placed.scene(input, pack) {
@@ -58,9 +58,9 @@ impl<'a> Placed<'a> {
 }
 
 /// What stands against a request before any policy is asked, else its place.
-pub(super) fn place<'a>(input: &'a DecisionInput, pack: &'a Pack) -> Result<Placed<'a>, Decision> {
+pub(super) fn place<'a>(input: &'a DecisionInput, pack: &'a Pack) -> Result<Placed<'a>, Box<Decision>> {
     let unplaced = Case { input, pack, tier: None };
-    let deny = |case: Case<'_>, cause| Err(case.deny(cause, Vec::new()));
+    let deny = |case: Case<'_>, cause| Err(Box::new(case.deny(cause, Vec::new())));
     let Some(subject) = &input.subject else { return deny(unplaced, DenialCause::UnknownSubject) };
     let catalogue = pack.catalogue();
     let Some(action) = catalogue.action(&input.action) else { return deny(unplaced, DenialCause::UnknownAction) };
@@ -87,7 +87,8 @@ pub(super) fn place<'a>(input: &'a DecisionInput, pack: &'a Pack) -> Result<Plac
         return deny(case, DenialCause::Contained);
     }
     let Some(slice) = pack.slices.get(&action.name).and_then(|tiers| tiers.get(&tier)) else {
-        return Err(case.failed(EvaluationFailed("no policies were prepared for this action at its tier".into())));
+        let error = EvaluationFailed("no policies were prepared for this action at its tier".into());
+        return Err(Box::new(case.failed(error)));
     };
     Ok(Placed { action, subject, kind, tier, slice, transaction })
 }

@@ -13,7 +13,7 @@ use counterfoil_core::{
     policy::Pack,
 };
 use counterfoil_store::{LogReader, ReadError, RecordedDecision};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 /// Decisions read at once.
 const PAGE: u32 = 500;
@@ -78,13 +78,17 @@ pub struct Packs(BTreeMap<Digest, Option<Pack>>);
 impl Packs {
     /// The pack of this version, out of the database.
     pub async fn of(&mut self, log: &LogReader, version: Digest) -> Result<Option<&Pack>, ReadError> {
-        if !self.0.contains_key(&version) {
-            let files = log.policy(&version).await?.map(|stored| stored.files);
-            let files = files.map(|files| files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect());
-            let pack = files.and_then(|files| Pack::compile(&files).ok()).filter(|pack| pack.version() == version);
-            self.0.insert(version, pack);
-        }
-        Ok(self.0.get(&version).and_then(Option::as_ref))
+        let pack = match self.0.entry(version) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let files = log.policy(&version).await?.map(|stored| stored.files);
+                let files =
+                    files.map(|files| files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect());
+                let pack = files.and_then(|files| Pack::compile(&files).ok()).filter(|pack| pack.version() == version);
+                place.insert(pack)
+            }
+        };
+        Ok(pack.as_ref())
     }
 }
 
