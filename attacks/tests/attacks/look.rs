@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 const FAULTS: &str = include_str!("faults.js");
 /// Good enough to judge by, and small enough to keep.
-const QUALITY: i64 = 55;
+const QUALITY: i64 = 45;
 
 /// The pages of one language, each with what is wrong with it.
 struct Album {

@@ -136,7 +136,7 @@ fn a_passkey_does_not_answer_on_a_foreign_host() {
         lured.press("#sign-in").await;
         // The page asks for passkeys that the field could offer; the browser's answer tells it where it is.
         lured.says("Someone may be between you and us").await;
-        lured.says("Do not enter codes.").await;
+        lured.says("Do not enter codes here. Open the address that you know yourself.").await;
         lured.presence(true).await;
         let asked = "navigator.credentials.get({ publicKey: { challenge: new Uint8Array(32), rpId: 'localhost' } }).then(() => 'given', (error) => error.name)";
         assert_eq!(lured.look(asked).await, Ok(json!("SecurityError")));

@@ -25,6 +25,9 @@ use std::sync::{Arc, Mutex};
 const AGENT: &str =
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 
+/// What a picture shows of a long page.
+const TALLEST: f64 = 1500.0;
+
 /// A tab in a browser context.
 pub struct Tab {
     context: Arc<Context>,
@@ -284,7 +287,7 @@ impl Tab {
                 "[document.documentElement.clientWidth, Math.max(document.documentElement.scrollHeight, innerHeight)]",
             )
             .await;
-        let (width, height) = (size[0].as_f64().unwrap(), size[1].as_f64().unwrap());
+        let (width, height) = (size[0].as_f64().unwrap(), size[1].as_f64().unwrap().min(TALLEST));
         let clip = Viewport { x: 0.0, y: 0.0, width, height, scale: 1.0 };
         let shot = CaptureScreenshotParams::builder()
             .format(CaptureScreenshotFormat::Webp)

@@ -15,11 +15,13 @@ export function refuse(problem) {
   const key = has(`refusal.${slug}.title`) ? `refusal.${slug}` : otherwise;
   const warning = slug === "relay-suspected";
   const values = { issuer: body.issuer ?? issuer };
+  // Who relays this page rewrites our address in it too: where it names the page itself, it sends nobody to us.
+  const here = warning && new URL(values.issuer).origin === location.origin;
   const back = body.back;
   show(
     h("section", { class: warning ? "card refusal warning" : "card refusal", role: warning ? "alert" : undefined },
       h("h1", {}, t(`${key}.title`)),
-      h("p", { class: "lead" }, t(`${key}.text`, values)),
+      h("p", { class: "lead" }, t(here ? `${key}.here` : `${key}.text`, values)),
       body.reason && h("p", {}, body.reason),
       body.rises_at && h("p", {}, t(`${key}.until`, { date: when(body.rises_at) })),
       h("h2", {}, t("refusal.what_now")),

@@ -84,7 +84,11 @@ pub async fn outbox(State(app): State<Arc<App>>) -> Result<Response, Problem> {
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>Outbox of the demo</title><link rel=\"stylesheet\" href=\"",
     );
-    let _ = write!(html, "{}/style.css\"><main><h1>Outbox of the demo</h1>", app.pages.assets.folder());
+    let _ = write!(
+        html,
+        "{}/style.css\"><body class=\"outbox\"><main><h1>Outbox of the demo</h1>",
+        app.pages.assets.folder()
+    );
     html.push_str("<p>What a mailbox or a phone would have got, newest first.</p>");
     for message in app.store.last_messages(50).await? {
         let _ = write!(
