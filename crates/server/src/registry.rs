@@ -170,10 +170,8 @@ impl Registry {
         for client in &self.clients {
             for kind in &client.authorization_details_types {
                 if pack.transaction_type(kind).is_none() {
-                    strange.push(format!(
-                        "client {}: the policies know no transaction type {kind:?}",
-                        client.client_id
-                    ));
+                    strange
+                        .push(format!("client {}: the policies know no transaction type {kind:?}", client.client_id));
                 }
             }
         }

@@ -98,9 +98,10 @@ fn cell(value: &Value, member: &str) -> String {
         Value::String(text) => text.clone(),
         Value::Array(all) => all.iter().map(|one| cell(one, "")).collect::<Vec<_>>().join(","),
         Value::Object(names) => names.get("en").map(|name| cell(name, "")).unwrap_or_else(|| value.to_string()),
-        Value::Number(millis) if member.ends_with("_at") => {
-            millis.as_i64().map(|millis| super::utc(counterfoil_core::time::Time::from_millis(millis))).unwrap_or_default()
-        }
+        Value::Number(millis) if member.ends_with("_at") => millis
+            .as_i64()
+            .map(|millis| super::utc(counterfoil_core::time::Time::from_millis(millis)))
+            .unwrap_or_default(),
         Value::Null => String::new(),
         other => other.to_string(),
     }

@@ -94,7 +94,9 @@ fn files(config: &Config, found: &mut Found) {
         found.refused.push(format!("tls: {error}"));
     }
     if config.tls.is_none() && config.issuer.starts_with("https://") && !config.listen.ip().is_loopback() {
-        found.strange.push("the issuer is https and no [tls] is configured: something in front has to end TLS".to_owned());
+        found
+            .strange
+            .push("the issuer is https and no [tls] is configured: something in front has to end TLS".to_owned());
     }
     let master = config.data.join(MASTER_KEY_FILE);
     if std::env::var_os(MASTER_KEY_VARIABLE).is_none()

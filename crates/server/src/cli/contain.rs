@@ -75,7 +75,14 @@ pub fn run(args: Args, format: Format) -> Result<(), Failure> {
         }
         for name in all {
             for id in listed(name) {
-                println!("{:<14} {}", match name { "addresses" => "address", other => other.trim_end_matches('s') }, id.as_str().unwrap_or_default());
+                println!(
+                    "{:<14} {}",
+                    match name {
+                        "addresses" => "address",
+                        other => other.trim_end_matches('s'),
+                    },
+                    id.as_str().unwrap_or_default()
+                );
             }
         }
     });

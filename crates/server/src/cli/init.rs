@@ -85,7 +85,9 @@ fn administrator(args: &Args) -> Result<Registry, Failure> {
         roles: vec!["administrator".to_owned()],
     };
     let registry = Registry { people: vec![person], ..Registry::default() };
-    registry.check().map_err(|error| Failure::new(error.reason).hint("see --admin, --admin-name, --admin-mail, --lang"))?;
+    registry
+        .check()
+        .map_err(|error| Failure::new(error.reason).hint("see --admin, --admin-name, --admin-mail, --lang"))?;
     Ok(registry)
 }
 

@@ -2,10 +2,10 @@
 
 use super::{Failure, socket};
 use crate::{app::App, config::Config, flows::apply_registry, http, listen, registry::Registry, start};
-use counterfoil_core::policy::Pack;
 use clap::Args as ClapArgs;
+use counterfoil_core::policy::Pack;
 use std::{path::PathBuf, sync::Arc};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What `serve` is told.
 #[derive(ClapArgs)]
@@ -43,10 +43,12 @@ async fn serve(args: Args) -> Result<(), Failure> {
     let app = start::start(config, &pack, false).await?;
     let offered = socket::offer(&app).await?;
     apply(&app, registry.as_ref()).await?;
-    tokio::spawn(reload_on_hangup(Arc::clone(&app)));
+    let hangup = signal(SignalKind::hangup()).map_err(Failure::new)?;
+    tokio::spawn(reload_on_hangup(Arc::clone(&app), hangup));
+    let stopped = super::demo::stopped();
     tracing::info!(issuer = app.issuer.as_str(), engine = app.store.engine(), "ready");
     let router = http::router(Arc::clone(&app));
-    listen::serve(listener, acceptor, router, super::demo::stopped()).await.map_err(Failure::new)?;
+    listen::serve(listener, acceptor, router, stopped).await.map_err(Failure::new)?;
     drop(offered);
     app.store.close().await;
     Ok(())
@@ -64,11 +66,7 @@ async fn apply(app: &App, registry: Option<&Registry>) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn reload_on_hangup(app: Arc<App>) {
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => return tracing::error!(%error, "SIGHUP cannot be heard"),
-    };
+async fn reload_on_hangup(app: Arc<App>, mut hangup: Signal) {
     while hangup.recv().await.is_some() {
         if let Err(failure) = reload(&app).await {
             tracing::error!(%failure, "nothing was reloaded; what was in force stays in force");

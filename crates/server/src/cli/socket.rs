@@ -49,7 +49,8 @@ impl Server {
             return Ok(reply);
         }
         let said = |name: &str| reply.get(name).and_then(Value::as_str).map(str::to_owned);
-        let reason = said("detail").or_else(|| said("title")).unwrap_or_else(|| format!("the server answered {status}"));
+        let reason =
+            said("detail").or_else(|| said("title")).unwrap_or_else(|| format!("the server answered {status}"));
         let failure = Failure::new(reason);
         Err(match said("hint") {
             Some(hint) => failure.hint(hint),
@@ -128,11 +129,11 @@ pub async fn offer(app: &Arc<App>) -> Result<Offered, Failure> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(wrong(error)),
         _ => {}
     }
-    let listener = UnixListener::bind(&path)
-        .map_err(|error| wrong(error).hint("the path of a socket may have 107 bytes; a shorter data directory helps"))?;
+    let listener = UnixListener::bind(&path).map_err(|error| {
+        wrong(error).hint("the path of a socket may have 107 bytes; a shorter data directory helps")
+    })?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(wrong)?;
-    let service =
-        http::host_router(Arc::clone(app)).into_make_service_with_connect_info::<http::host::Peer>();
+    let service = http::host_router(Arc::clone(app)).into_make_service_with_connect_info::<http::host::Peer>();
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, service).await {
             tracing::error!(%error, "the operator's socket ended");
@@ -140,4 +141,3 @@ pub async fn offer(app: &Arc<App>) -> Result<Offered, Failure> {
     });
     Ok(Offered { path })
 }
-

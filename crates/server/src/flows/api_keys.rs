@@ -39,7 +39,8 @@ pub async fn issue(
     actor: Actor,
     now: Time,
 ) -> Result<Issued, Problem> {
-    let wrong = |pointer: &str, detail: String| Err(Problem::new(Kind::INVALID_REQUEST).pointer(pointer).detail(detail));
+    let wrong =
+        |pointer: &str, detail: String| Err(Problem::new(Kind::INVALID_REQUEST).pointer(pointer).detail(detail));
     if app.store.api(audience).await?.is_none() {
         return Err(Problem::new(Kind::NOT_FOUND)
             .detail(format!("no API is registered as {audience}"))
@@ -70,7 +71,8 @@ pub async fn issue(
 
 /// Revokes a key. False: it was revoked before.
 pub async fn revoke(app: &App, id: ApiKeyId, actor: Actor, now: Time) -> Result<bool, Problem> {
-    let known = app.store.api_key(id).await?.ok_or_else(|| Problem::new(Kind::NOT_FOUND).detail("there is no such key"))?;
+    let known =
+        app.store.api_key(id).await?.ok_or_else(|| Problem::new(Kind::NOT_FOUND).detail("there is no such key"))?;
     if matches!(known.state, ApiKeyState::Revoked { .. }) {
         return Ok(false);
     }

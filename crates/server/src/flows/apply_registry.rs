@@ -147,7 +147,8 @@ async fn person_(app: &App, person: &crate::registry::Person, now: Time) -> Resu
     subject.lang.clone_from(&person.lang);
     subject.groups = person.groups.iter().cloned().collect();
     subject.roles = person.roles.iter().cloned().collect();
-    let told: BTreeSet<String> = app.store.addresses(known.id).await?.into_iter().map(|address| address.value).collect();
+    let told: BTreeSet<String> =
+        app.store.addresses(known.id).await?.into_iter().map(|address| address.value).collect();
     let mail: Vec<&String> = person.mail.iter().filter(|mail| !told.contains(*mail)).collect();
     if subject == known && mail.is_empty() {
         return Ok(false);
@@ -198,9 +199,7 @@ fn address(app: &App, tx: &mut Tx, subject: SubjectId, mail: &str, now: Time) ->
 pub fn grants(app: &App, tx: &mut Tx, subject: &Subject, before: Option<&Subject>, now: Time) {
     let names = |person: &Subject| {
         let roles = person.roles.iter().map(|role| format!("role:{role}"));
-        roles
-            .chain(person.groups.iter().map(|group| format!("group:{group}")))
-            .collect::<BTreeSet<_>>()
+        roles.chain(person.groups.iter().map(|group| format!("group:{group}"))).collect::<BTreeSet<_>>()
     };
     let (after, before) = (names(subject), before.map(names).unwrap_or_default());
     for (grant, granted) in after

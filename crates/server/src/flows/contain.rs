@@ -37,11 +37,8 @@ pub async fn contain(
     let closure = app
         .store
         .contain(&roots, now, |cut| {
-            let kind = EventKind::Contained {
-                logins: cut.logins.clone(),
-                authenticators: cut.authenticators.clone(),
-                cause,
-            };
+            let kind =
+                EventKind::Contained { logins: cut.logins.clone(), authenticators: cut.authenticators.clone(), cause };
             app.event(now, actor.clone(), kind)
         })
         .await?;
@@ -77,7 +74,8 @@ async fn roots(app: &App, found: Found) -> Result<Vec<Artefact>, Problem> {
         }
         Found::Token(id) => {
             let token = app.store.token(id).await?.ok_or_else(|| {
-                unknown("token").with("hint", "tokens are remembered for a day after they end; use --login with its `lineage`")
+                unknown("token")
+                    .with("hint", "tokens are remembered for a day after they end; use --login with its `lineage`")
             })?;
             let login = token.login.ok_or_else(|| {
                 Problem::new(Kind::CONFLICT)

@@ -25,9 +25,10 @@ pub enum Grant {
 pub async fn require_group(app: &App, name: &str) -> Result<(), Problem> {
     match app.store.group(name).await? {
         Some(_) => Ok(()),
-        None => Err(Problem::new(Kind::NOT_FOUND)
-            .detail(format!("there is no group {name}"))
-            .with("hint", "counterfoil admin groups add makes one, counterfoil admin groups list shows which there are")),
+        None => Err(Problem::new(Kind::NOT_FOUND).detail(format!("there is no group {name}")).with(
+            "hint",
+            "counterfoil admin groups add makes one, counterfoil admin groups list shows which there are",
+        )),
     }
 }
 

@@ -34,7 +34,10 @@ pub async fn invite(app: &App, subject: &Subject, actor: Actor, now: Time) -> Re
     if subject.has_had_phishing_resistant() {
         return Err(Problem::new(Kind::CONFLICT)
             .detail("this person has or had a passkey: getting a lost one back is a recovery, which is not built yet")
-            .with("hint", "they add another passkey themselves in /me; for somebody locked out, add a new person and invite them"));
+            .with(
+                "hint",
+                "they add another passkey themselves in /me; for somebody locked out, add a new person and invite them",
+            ));
     }
     let mut tx = Tx::new(now);
     for earlier in app.store.invitations_of(subject.id).await? {

@@ -49,7 +49,8 @@ pub async fn suspend(app: &App, subject: &Subject, actor: Actor, now: Time) -> R
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Problem::new(crate::problem::Kind::BUSY).detail("they are suspended, but not all of their sessions have ended yet"))
+    Err(Problem::new(crate::problem::Kind::BUSY)
+        .detail("they are suspended, but not all of their sessions have ended yet"))
 }
 
 /// They may act again. False: they could before.
@@ -61,13 +62,7 @@ pub async fn resume(app: &App, subject: &Subject, actor: Actor, now: Time) -> Re
     Ok(true)
 }
 
-async fn change(
-    app: &App,
-    subject: &Subject,
-    state: SubjectState,
-    actor: Actor,
-    now: Time,
-) -> Result<(), Problem> {
+async fn change(app: &App, subject: &Subject, state: SubjectState, actor: Actor, now: Time) -> Result<(), Problem> {
     let after = Subject { state, ..subject.clone() };
     let mut tx = Tx::new(now);
     tx.change_subject(subject, &after);

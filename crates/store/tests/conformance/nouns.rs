@@ -11,8 +11,8 @@ use counterfoil_core::{
     subject::{Address, AddressKind, AddressState, Group},
 };
 use counterfoil_store::{
-    Api, ApiKey, ApiKeyState, Client, CommitError, Invitation, InvitationState, KnownDevice, Message, OpenError, PushedRequest,
-    ReadError, Refusal, Resource, Store, SystemKey, SystemKeyState, TokenRecord, Tx, Upkeep,
+    Api, ApiKey, ApiKeyState, Client, CommitError, Invitation, InvitationState, KnownDevice, Message, OpenError,
+    PushedRequest, ReadError, Refusal, Resource, Store, SystemKey, SystemKeyState, TokenRecord, Tx, Upkeep,
 };
 
 crate::on_both_engines! {

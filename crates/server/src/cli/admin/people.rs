@@ -18,11 +18,15 @@ pub enum Subjects {
         after: Option<String>,
     },
     /// Adds a person.
-    #[command(after_help = "Example:\n  counterfoil admin subjects add sam --name \"Sam Rivers\" --mail sam@example.org --invite")]
+    #[command(
+        after_help = "Example:\n  counterfoil admin subjects add sam --name \"Sam Rivers\" --mail sam@example.org --invite"
+    )]
     Add(Person),
     /// Makes a link, good once and for 24 hours, by which a person makes their first passkey. Earlier links end.
-    #[command(after_help = "Hand the link over in person or over a channel that you trust: whoever opens it first has it.\n\
-        Example:\n  counterfoil admin subjects invite sam")]
+    #[command(
+        after_help = "Hand the link over in person or over a channel that you trust: whoever opens it first has it.\n\
+        Example:\n  counterfoil admin subjects invite sam"
+    )]
     Invite {
         /// User name or `sub`.
         who: String,
@@ -71,7 +75,9 @@ pub enum Groups {
     /// Lists groups.
     List,
     /// Adds a group.
-    #[command(after_help = "Example:\n  counterfoil admin groups add warehouse --description \"Those who order stock\"")]
+    #[command(
+        after_help = "Example:\n  counterfoil admin groups add warehouse --description \"Those who order stock\""
+    )]
     Add {
         /// Its name, as policies write it.
         name: String,
@@ -230,14 +236,7 @@ pub fn roles(server: &Server, command: Roles, format: Format) -> Result<(), Fail
     }
 }
 
-fn access(
-    server: &Server,
-    path: &str,
-    body: &Value,
-    format: Format,
-    done: &str,
-    before: &str,
-) -> Result<(), Failure> {
+fn access(server: &Server, path: &str, body: &Value, format: Format, done: &str, before: &str) -> Result<(), Failure> {
     let reply = server.ask("POST", path, Some(body))?;
     socket::print(format, &reply, |reply| changed(reply, done, before));
     Ok(())

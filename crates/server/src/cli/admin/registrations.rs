@@ -119,7 +119,9 @@ pub enum Resources {
     /// Lists registered resources; of others, their type's defaults hold.
     List,
     /// Registers a resource.
-    #[command(after_help = "Example:\n  counterfoil admin resources add depot north --sensitivity high --attribute frozen=true")]
+    #[command(
+        after_help = "Example:\n  counterfoil admin resources add depot north --sensitivity high --attribute frozen=true"
+    )]
     Add {
         /// Its type, as actions.toml declares it.
         r#type: String,
@@ -167,13 +169,7 @@ fn add(server: &Server, path: &str, entry: &Value, replace: bool, format: Format
     Ok(())
 }
 
-fn list(
-    server: &Server,
-    path: &str,
-    name: &str,
-    columns: &[(&str, &str)],
-    format: Format,
-) -> Result<(), Failure> {
+fn list(server: &Server, path: &str, name: &str, columns: &[(&str, &str)], format: Format) -> Result<(), Failure> {
     let reply = server.ask("GET", path, None)?;
     socket::print(format, &reply, |reply| table(reply, name, columns));
     Ok(())
@@ -268,7 +264,8 @@ pub fn resources(server: &Server, command: Resources, format: Format) -> Result<
             let mut attributes = Map::new();
             for pair in attribute {
                 let (name, json) = pair.split_once('=').ok_or_else(|| {
-                    Failure::new(format!("{pair}: an attribute reads NAME=JSON")).hint("text in JSON has quotes: name='\"North\"'")
+                    Failure::new(format!("{pair}: an attribute reads NAME=JSON"))
+                        .hint("text in JSON has quotes: name='\"North\"'")
                 })?;
                 let value = serde_json::from_str(json).map_err(|error| {
                     Failure::new(format!("{pair}: {error}")).hint("text in JSON has quotes: name='\"North\"'")

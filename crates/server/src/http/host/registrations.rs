@@ -33,9 +33,7 @@ pub async fn groups(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem>
 /// APIs.
 pub async fn apis(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
     let apis = app.store.snapshot().await?.apis;
-    let shown = |api: counterfoil_store::Api| {
-        json!({"audience": api.audience, "names": api.body["names"], "client_id": api.body.get("client_id")})
-    };
+    let shown = |api: counterfoil_store::Api| json!({"audience": api.audience, "names": api.body["names"], "client_id": api.body.get("client_id")});
     Ok(page("apis", apis.into_iter().map(shown).collect()))
 }
 

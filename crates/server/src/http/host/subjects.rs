@@ -38,8 +38,7 @@ pub async fn list(State(app): State<Arc<App>>, Query(page): Query<After>) -> Res
     let mut subjects = Vec::with_capacity(people.len());
     for person in &people {
         let enrolled = app.store.authenticators(person.id).await?;
-        let active: Vec<&str> =
-            enrolled.iter().filter(|one| one.is_active()).map(|one| one.method.as_str()).collect();
+        let active: Vec<&str> = enrolled.iter().filter(|one| one.is_active()).map(|one| one.method.as_str()).collect();
         subjects.push(shown(person, &active));
     }
     Ok(Json(json!({"subjects": subjects, "next": next})))

@@ -16,7 +16,10 @@ fn init_makes_private_what_is_private_and_writes_into_nothing_that_is_there() {
     assert_eq!(mode(&data.join("master.key")), 0o600);
     let secret = Installation::secret(&at.made["link"]);
     let database = std::fs::read(data.join("counterfoil.db")).unwrap();
-    assert!(!database.windows(43).any(|window| window == &secret.as_bytes()[secret.len() - 43..]), "only a hash is kept");
+    assert!(
+        !database.windows(43).any(|window| window == &secret.as_bytes()[secret.len() - 43..]),
+        "only a hash is kept"
+    );
 
     let again = Command::new(env!("CARGO_BIN_EXE_counterfoil")).arg("init").arg(at.root()).output().unwrap();
     let said = String::from_utf8(again.stderr).unwrap();
@@ -53,7 +56,10 @@ fn suspending_somebody_ends_what_they_have_open_at_once() {
     assert_eq!(browser.answer(&begun, &passkey).status, 422);
     assert_eq!(at.command(&["admin", "subjects", "suspend", "admin"])["changed"], false);
     let listed = at.command(&["admin", "subjects", "list"]);
-    assert_eq!((&listed["subjects"][0]["state"], &listed["subjects"][0]["authenticators"]), (&json!("suspended"), &json!(["passkey"])));
+    assert_eq!(
+        (&listed["subjects"][0]["state"], &listed["subjects"][0]["authenticators"]),
+        (&json!("suspended"), &json!(["passkey"]))
+    );
     at.command(&["admin", "subjects", "resume", "admin"]);
     browser.begin();
     browser.sign_in(&passkey);

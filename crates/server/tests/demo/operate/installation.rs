@@ -143,7 +143,8 @@ impl Installation {
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let line = text.lines().last().unwrap_or_else(|| panic!("{words:?}: {}", String::from_utf8_lossy(&output.stderr)));
+        let line =
+            text.lines().last().unwrap_or_else(|| panic!("{words:?}: {}", String::from_utf8_lossy(&output.stderr)));
         (output.status.success(), serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {text}")))
     }
 
