@@ -40,6 +40,7 @@ async fn serve(args: Args) -> Result<(), Failure> {
     } else {
         tracing::warn!("no [smtp] is configured: notices to people stay in the outbox");
     }
+    socket::require_alone(&config.data).await?;
     let app = start::start(config, &pack, false).await?;
     let offered = socket::offer(&app).await?;
     apply(&app, registry.as_ref()).await?;
