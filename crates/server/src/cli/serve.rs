@@ -5,7 +5,7 @@ use crate::{app::App, config::Config, flows::apply_registry, http, listen, regis
 use clap::Args as ClapArgs;
 use counterfoil_core::policy::Pack;
 use std::{path::PathBuf, sync::Arc};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What `serve` is told.
 #[derive(ClapArgs)]
@@ -40,13 +40,16 @@ async fn serve(args: Args) -> Result<(), Failure> {
     } else {
         tracing::warn!("no [smtp] is configured: notices to people stay in the outbox");
     }
+    socket::require_alone(&config.data).await?;
     let app = start::start(config, &pack, false).await?;
     let offered = socket::offer(&app).await?;
     apply(&app, registry.as_ref()).await?;
-    tokio::spawn(reload_on_hangup(Arc::clone(&app)));
+    let hangup = signal(SignalKind::hangup()).map_err(Failure::new)?;
+    tokio::spawn(reload_on_hangup(Arc::clone(&app), hangup));
+    let stopped = super::demo::stopped();
     tracing::info!(issuer = app.issuer.as_str(), engine = app.store.engine(), "ready");
     let router = http::router(Arc::clone(&app));
-    listen::serve(listener, acceptor, router, super::demo::stopped()).await.map_err(Failure::new)?;
+    listen::serve(listener, acceptor, router, stopped).await.map_err(Failure::new)?;
     drop(offered);
     app.store.close().await;
     Ok(())
@@ -64,11 +67,7 @@ async fn apply(app: &App, registry: Option<&Registry>) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn reload_on_hangup(app: Arc<App>) {
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => return tracing::error!(%error, "SIGHUP cannot be heard"),
-    };
+async fn reload_on_hangup(app: Arc<App>, mut hangup: Signal) {
     while hangup.recv().await.is_some() {
         if let Err(failure) = reload(&app).await {
             tracing::error!(%failure, "nothing was reloaded; what was in force stays in force");

@@ -116,15 +116,21 @@ impl Drop for Offered {
     }
 }
 
-/// Offers the socket (mode 0600). Another server that answers there is a reason not to start: two would write one file.
+/// Another server that answers there is a reason not to start: two would write one file.
+pub async fn require_alone(data: &Path) -> Result<(), Failure> {
+    if UnixStream::connect(data.join(SOCKET_FILE)).await.is_ok() {
+        return Err(Failure::new(format!("another server runs with {}", data.display()))
+            .hint("stop it first; several nodes have a data directory each and share a PostgreSQL"));
+    }
+    Ok(())
+}
+
+/// Offers the socket (mode 0600).
 pub async fn offer(app: &Arc<App>) -> Result<Offered, Failure> {
     use std::os::unix::fs::PermissionsExt as _;
     let path = app.config.data.join(SOCKET_FILE);
     let wrong = |error: std::io::Error| Failure::new(format!("{}: {error}", path.display()));
-    if UnixStream::connect(&path).await.is_ok() {
-        return Err(Failure::new(format!("another server runs with {}", app.config.data.display()))
-            .hint("stop it first; several nodes have a data directory each and share a PostgreSQL"));
-    }
+    require_alone(&app.config.data).await?;
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(wrong(error)),
         _ => {}

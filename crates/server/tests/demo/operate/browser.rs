@@ -33,6 +33,11 @@ impl<'a> Browser<'a> {
         assert_eq!(begun.status, 200, "{begun:?}");
     }
 
+    /// The session's public handle.
+    pub fn session(&self) -> String {
+        self.sid.clone().unwrap()
+    }
+
     /// What a page's script does: asks again once, with the nonce of the refusal.
     pub fn post(&mut self, path: &str, body: &Value) -> Reply {
         let body = body.to_string();
@@ -81,13 +86,6 @@ impl<'a> Browser<'a> {
         let offered = self.post("/init", &json!({"secret": Installation::secret(link)}));
         assert_eq!(offered.status, 200, "{offered:?}");
         self.make_passkey("/init/passkey", offered.json())
-    }
-
-    /// Adds another passkey to the account that is signed in.
-    pub fn enrol(&mut self) -> (Value, Passkey) {
-        let offered = self.post("/me/passkey/options", &json!({}));
-        assert_eq!(offered.status, 200, "{offered:?}");
-        self.make_passkey("/me/passkey", offered.json())
     }
 
     fn make_passkey(&mut self, path: &str, offered: Value) -> (Value, Passkey) {

@@ -36,6 +36,19 @@ fn init_makes_private_what_is_private_and_writes_into_nothing_that_is_there() {
 
     at.start();
     assert_eq!(mode(&data.join("admin.sock")), 0o600);
+    // A second server on the same directory, even on a port of its own, does not start.
+    let config = std::fs::read_to_string(at.root().join("counterfoil.toml")).unwrap();
+    at.write("second.toml", &config.replace(&format!("127.0.0.1:{}", at.port()), "127.0.0.1:0"));
+    let second = Command::new(env!("CARGO_BIN_EXE_counterfoil"))
+        .args(["serve", "--config"])
+        .arg(at.root().join("second.toml"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(!second.status.success() && said.contains("another server runs with"), "{said}");
+    for path in ["/subjects", "/keys", "/clients", "/containments"] {
+        assert_eq!(at.call("GET", path, &[], "").status, 404, "{path} is not for the network");
+    }
     at.stop();
     assert!(!data.join("admin.sock").exists());
     let (done, refused) = at.try_command(&["admin", "subjects", "list"]);

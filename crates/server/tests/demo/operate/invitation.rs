@@ -94,3 +94,18 @@ fn a_newer_link_ends_the_older_and_whoever_had_a_passkey_gets_none() {
     let (done, refused) = at.try_command(&["admin", "subjects", "invite", "admin"]);
     assert!(!done && refused["error"].as_str().unwrap().contains("had a passkey"), "{refused}");
 }
+
+#[test]
+fn an_open_link_vouches_for_nothing_in_a_sign_in_with_codes() {
+    let demo = crate::harness::Demo::start();
+    let user = demo.ready["users"][1].clone();
+    let name = user["username"].as_str().unwrap();
+    let (done, link) =
+        crate::harness::counterfoil(&["--format", "json", "admin", "subjects", "invite", name], &demo.data());
+    assert!(done, "{link}");
+    // Whoever relays this sign-in does not hold the link.
+    let mut relayed = crate::browser::Browser::new(&demo);
+    assert_eq!(relayed.sign_in(&user).status, 200);
+    let offered = relayed.post("/me/passkey/options", &json!({})).json();
+    assert_eq!((&offered["ceiling"], offered.get("invitation")), (&json!("aal2"), None), "{offered}");
+}

@@ -165,13 +165,15 @@ impl Stock {
         json!({
             "access_token": token,
             "dpop": {"proof": application.proof("POST", &uri, token), "method": "POST", "uri": uri},
-            "txn_digest": digest(&order()),
+            "txn_digest": Digest::of(order().to_string().as_bytes()),
             "redemption_id": identifier(),
         })
     }
 }
 
 fn registry(jwk: &Value) -> String {
+    let members: Vec<String> =
+        jwk.as_object().unwrap().iter().map(|(name, value)| format!("{name} = {value}")).collect();
     format!(
         r#"
 [[groups]]
@@ -195,29 +197,25 @@ grant_types = ["authorization_code"]
 audiences = ["{AUDIENCE}"]
 scopes = ["openid", "profile"]
 authorization_details_types = ["stock_order"]
-jwks = {{ keys = [{{ kty = "EC", crv = "P-256", x = {}, y = {} }}] }}
+jwks = {{ keys = [{{ {} }}] }}
 
 [[resources]]
 type = "depot"
 id = "north"
 "#,
-        jwk["x"], jwk["y"]
+        members.join(", ")
     )
 }
 
+/// Its members stand in the order of canonical JSON (RFC 8785), so that its text is that form.
 fn order() -> Value {
     json!({
-        "type": "stock_order",
-        "resource": {"type": "depot", "id": "north"},
         "item": "Rope, 20 m",
-        "units": 12,
         "price": {"currency": "EUR", "value": "240.00"},
+        "resource": {"id": "north", "type": "depot"},
+        "type": "stock_order",
+        "units": 12,
     })
-}
-
-/// base64url SHA-256 of the canonical form (RFC 8785); of this object, its members in order are it.
-fn digest(transaction: &Value) -> Digest {
-    Digest::of(transaction.to_string().as_bytes())
 }
 
 #[test]
