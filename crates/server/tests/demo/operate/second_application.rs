@@ -81,7 +81,7 @@ impl Stock {
         at.write("policies/transactions/stock_order.en.txt", ENGLISH);
         at.write("policies/transactions/stock_order.de.txt", GERMAN);
         let key = new_key();
-        let client: Value = serde_json::from_str(&key.private_jwk().unwrap().to_string()).unwrap();
+        let client: Value = serde_json::from_str(key.private_jwk().unwrap().as_ref()).unwrap();
         let public: Value = key.public_jwk().clone().into();
         at.write("registry.toml", &registry(&public));
         let checked = at.command(&["check-config"]);
