@@ -25,3 +25,4 @@ pub mod push;
 pub mod redeem;
 pub mod sign_in;
 pub mod step_up;
+pub mod step_up_page;
