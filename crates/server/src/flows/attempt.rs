@@ -32,9 +32,9 @@ use counterfoil_store::{Attempt, ChallengeRecord, CommitError, Tx, Upkeep};
 pub struct Counted(Attempt);
 
 impl Counted {
-    /// The guess was right: it slows nobody, and guesses from elsewhere slow this browser no more.
-    pub fn right<T>(self, tx: &mut Tx, browser: &Browser<T>, subject: SubjectId) {
-        tx.forget_attempt(&self.0).remember_browser(subject, &browser.session.key_thumbprint);
+    /// The guess was right: it slows nobody.
+    pub fn right(self, tx: &mut Tx) {
+        tx.forget_attempt(&self.0);
     }
 }
 
@@ -57,7 +57,8 @@ pub async fn count<T>(app: &App, browser: &Browser<T>, target: &Target<'_>) -> R
         None => false,
     };
     let (word, about) = target.slows;
-    let place = if known { "known" } else { "other" };
+    // Each browser that a person is known by waits for its own guesses alone.
+    let place = if known { browser.session.key_thumbprint.to_string() } else { "other".to_owned() };
     let slows = format!("{word}:{place}:{}", Digest::of(about.as_bytes()));
     let since = now.plus_seconds(-limits::GUESS_WINDOW_SECONDS);
     // What comes too early is not written down: hammering lengthens nobody's wait.

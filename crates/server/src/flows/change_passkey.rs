@@ -98,7 +98,14 @@ pub async fn carry_out<T>(app: &App, browser: &Browser<T>, txn: ChallengeId) -> 
         let subject = browser.signed_in()?.subject;
         let answer = json!({"outcome": "spent", "replayed": false, "action": confirmed.action()});
         let mut tx = Tx::new(browser.visit.now);
-        let event = change(app, browser, &mut tx, &confirmed).await?;
+        let event = match change(app, browser, &mut tx, &confirmed).await {
+            Ok(event) => event,
+            // What cannot be done any more may have been done just now, by this very confirmation.
+            Err(problem) => {
+                let done = app.store.redemption(txn).await?;
+                return done.map(|done| replayed(done.answer)).ok_or(problem);
+            }
+        };
         confirmed.spend(app, browser, &mut tx, &answer, true)?;
         match tx.commit(&app.store, event).await {
             Ok(_) => {

@@ -80,6 +80,8 @@ pub async fn complete<T>(app: &App, browser: &Browser<T>, mut tx: Tx, done: Comp
     // Somebody who is being suspended signs in before that, and is ended by it, or not at all.
     tx.require_active(done.subject.id);
     let binding = binding(app, browser, &mut tx, done.subject.id, login, phishing_resistant).await?;
+    // Only now: who has a password alone is not known by its browser, or each new one would guess codes anew.
+    tx.remember_browser(done.subject.id, &browser.session.key_thumbprint);
     let acr = done.evidence.acr(now).unwrap_or(Acr::Aal1);
     let secret = NewSecret::new(app);
     // A session with a key that nobody knows, born of what can be relayed, ends soon (DESIGN §4).

@@ -33,4 +33,5 @@ pub mod redeem;
 pub mod remove_client;
 pub mod sign_in;
 pub mod step_up;
+pub mod step_up_page;
 pub mod suspend;

@@ -298,7 +298,7 @@ async fn after_password<T>(
     let mut tx = Tx::new(now);
     tx.change_authenticator(&password.clone().used(now));
     tx.also(accepted);
-    counted.right(&mut tx, browser, subject.id);
+    counted.right(&mut tx);
     if asked.is_empty() {
         if has_second || wanted.is_some_and(|acr| acr > Acr::Aal1) {
             return unmet(app, browser, under_way).await;
@@ -387,7 +387,7 @@ pub async fn by_code<T>(app: &App, browser: &Browser<T>, id: ChallengeId, code: 
         return Err(Problem::new(Kind::CODE_REFUSED));
     };
     let mut tx = Tx::new(now);
-    counted.right(&mut tx, browser, subject.id);
+    counted.right(&mut tx);
     let step = proof.totp_step().ok_or_else(|| Problem::internal("a code without a step"))?;
     let remember = now.plus_seconds(limits::TOTP_STEP_SECONDS * 4);
     tx.spend(SpendKey::totp_step(app_code.id, step), remember);

@@ -1,5 +1,6 @@
 //! The page that asks for exactly one proof of exactly one transaction, and what its answers do.
 
+pub use super::step_up_page::{counterfoil, device};
 use super::{
     attempt,
     authorize::actor,
@@ -7,23 +8,23 @@ use super::{
     decide::Record,
     grant_code::{Grounds, grant_code},
     open_challenge, sign_in,
+    step_up_page::{asking, back, receipt, rows, state, with_doubts},
 };
 use crate::{
     app::App,
     browser::Browser,
     page::{
-        Back, Client, Window,
-        step_up::{Answer, Answered, Receipt, Row, RowKind, State, StepUp},
+        Client, Window,
+        step_up::{Answered, State, StepUp},
     },
     problem::{Kind, Problem},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use counterfoil_core::{
     assurance::{Acr, Binding, Method},
-    audit::event::{Event, EventKind, VoidReason},
+    audit::event::{Event, EventKind},
     authenticator::webauthn::Assertion,
     challenge::{Challenge, ChallengeState},
-    digest::Digest,
     enrolled::Enrolled,
     evidence::{Evidence, ProofFact},
     id::{ChallengeId, DecisionId, SessionId},
@@ -31,7 +32,6 @@ use counterfoil_core::{
     proof::Proof,
     session::{Session, SessionState, SignedIn},
     statement::Purpose,
-    transaction::RowKind as Kinds,
 };
 use counterfoil_oauth::{
     authorize::{AuthorizationRequest, error_location},
@@ -57,22 +57,6 @@ pub fn proof_of(record: &ChallengeRecord) -> Option<ProofFact> {
         ChallengeState::Proven { proof, .. } => Some(proof.clone()),
         _ => None,
     }
-}
-
-/// The number on the receipt: forty bits of the challenge's own, enough to find it by and read it out.
-pub fn counterfoil(id: ChallengeId) -> String {
-    const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    let digest = Digest::of(id.to_string().as_bytes());
-    let mut bits = digest.as_bytes().iter().take(5).fold(0_u64, |bits, byte| (bits << 8) | u64::from(*byte));
-    let mut text = Vec::with_capacity(9);
-    for place in 0..8 {
-        if place == 4 {
-            text.push('-');
-        }
-        text.push(char::from(ALPHABET[usize::try_from(bits & 31).unwrap_or(0)]));
-        bits >>= 5;
-    }
-    text.into_iter().collect()
 }
 
 /// The challenge, if it belongs to this session. Any other browser consumes nothing and leaves a signal (DESIGN §5).
@@ -197,102 +181,6 @@ fn reason(record: &Record, lang: &str) -> String {
     reasons.get(lang).or_else(|| reasons.get("en")).cloned().unwrap_or_default()
 }
 
-fn asking(app: &App, stored: &Stored, lang: &str) -> Client {
-    let directory = app.directory.load();
-    let client = stored.request.as_ref().and_then(|request| {
-        let client = directory.client(&request.client_id)?;
-        Some(Client { name: client.name(lang).to_owned(), host: sign_in::host(&request.redirect_uri) })
-    });
-    client.unwrap_or_else(|| Client { name: "Counterfoil".to_owned(), host: sign_in::host(app.issuer.as_str()) })
-}
-
-fn back(app: &App, stored: &Stored) -> Option<Back> {
-    let Some(request) = &stored.request else {
-        let url = stored.challenge.opening().return_to.clone()?;
-        return Some(Back { url, name: "Counterfoil".to_owned() });
-    };
-    let directory = app.directory.load();
-    let client = directory.client(&request.client_id)?;
-    let denied = OAuthError::new(ErrorCode::AccessDenied, "It was not confirmed.");
-    Some(Back { url: error_location(request, &denied, &app.issuer), name: client.name("en").to_owned() })
-}
-
-fn state(challenge: &Challenge, now: counterfoil_core::time::Time) -> State {
-    match challenge.state() {
-        ChallengeState::Open { .. } if challenge.is_open(now) => State::Open,
-        ChallengeState::Open { .. } => State::Expired,
-        ChallengeState::Proven { .. } | ChallengeState::Registered { .. } => State::Proven,
-        ChallengeState::Refused { .. } => State::Refused,
-        ChallengeState::Void { reason: VoidReason::Expired, .. } => State::Expired,
-        ChallengeState::Void { .. } => State::Void,
-    }
-}
-
-fn receipt(challenge: &Challenge) -> Option<Receipt> {
-    let (at, outcome) = match challenge.state() {
-        ChallengeState::Proven { at, .. } => (*at, Answer::Confirmed),
-        ChallengeState::Refused { at, alarm: true } => (*at, Answer::Alarm),
-        ChallengeState::Refused { at, alarm: false } => (*at, Answer::Refused),
-        _ => return None,
-    };
-    Some(Receipt { counterfoil: counterfoil(challenge.id()), at, outcome })
-}
-
-/// The amount, else the account, is what matters most.
-fn rows(display: &counterfoil_core::transaction::Display, given_by: Option<&str>) -> Vec<Row> {
-    let main = [Kinds::Amount, Kinds::Iban]
-        .iter()
-        .find_map(|kind| display.rows.iter().position(|row| row.kind == *kind))
-        .unwrap_or(0);
-    display
-        .rows
-        .iter()
-        .enumerate()
-        .map(|(at, row)| Row {
-            field: row.field.clone(),
-            label: row.label.clone(),
-            value: if row.kind == Kinds::Iban { row.canonical.clone() } else { row.value.clone() },
-            kind: match row.kind {
-                Kinds::Name => RowKind::Name,
-                Kinds::Iban => RowKind::Iban,
-                Kinds::Amount => RowKind::Amount,
-                Kinds::Id => RowKind::Id,
-                Kinds::Date => RowKind::Date,
-                _ => RowKind::Text,
-            },
-            main: at == main,
-            // Nobody but the application says that a name and an account belong together.
-            given_by: given_by.filter(|_| row.kind == Kinds::Name).map(str::to_owned),
-            mixed_scripts: row.mixed_scripts,
-            changed: None,
-            changed_from: None,
-        })
-        .collect()
-}
-
-/// Browser and system in two words, from a header that anybody can write: a help for memory, no evidence.
-pub fn device(user_agent: &str) -> String {
-    let browser = [("Firefox/", "Firefox"), ("Edg/", "Edge"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]
-        .iter()
-        .find(|(mark, _)| user_agent.contains(mark))
-        .map_or("Browser", |(_, name)| name);
-    let system = [
-        ("Android", "Android"),
-        ("iPhone", "iPhone"),
-        ("iPad", "iPad"),
-        ("Windows", "Windows"),
-        ("Mac OS X", "macOS"),
-        ("Linux", "Linux"),
-    ]
-    .iter()
-    .find(|(mark, _)| user_agent.contains(mark))
-    .map(|(_, name)| *name);
-    match system {
-        Some(system) => format!("{browser}, {system}"),
-        None => browser.to_owned(),
-    }
-}
-
 /// Confirmed with a passkey. Who uses one in two places at once meets a record that has just changed: it is read again, once,
 /// and judged again by what it says now.
 pub async fn by_passkey<T>(
@@ -342,7 +230,7 @@ pub async fn by_code<T>(app: &App, browser: &Browser<T>, id: ChallengeId, code: 
     };
     let step = proof.totp_step().ok_or_else(|| Problem::internal("a code without a step"))?;
     let mut tx = Tx::new(now);
-    counted.right(&mut tx, browser, signed_in.subject);
+    counted.right(&mut tx);
     tx.spend(SpendKey::totp_step(app_code.id, step), now.plus_seconds(limits::TOTP_STEP_SECONDS * 4));
     tx.change_authenticator(&app_code.clone().used(now));
     match confirm(app, browser, tx, stored, app_code, proof).await {
@@ -421,33 +309,6 @@ async fn confirm<T>(
     app.facts.sessions.invalidate(&signed_in.login);
     let receipt = receipt(&challenge).ok_or_else(|| Problem::internal("a proven challenge has a receipt"))?;
     Ok(Answered { next, receipt })
-}
-
-/// The text with what the page says beside it: who says so, and which names mix scripts.
-fn with_doubts(app: &App, stored: &Stored, text: &str) -> String {
-    let pack = app.pack.load();
-    let lang = stored.challenge.statement().displayed.as_ref().map_or("en", |displayed| displayed.lang.as_str());
-    let display = stored.challenge.opening().transaction.as_ref().and_then(|value| {
-        let kind = pack.transaction_type(value.get("type")?.as_str()?)?;
-        kind.render(&kind.validate(value).ok()?, lang)
-    });
-    let names: Vec<_> =
-        display.iter().flat_map(|display| &display.rows).filter(|row| row.kind == Kinds::Name).collect();
-    let mut said = vec![text.to_owned()];
-    if stored.request.is_some() && !names.is_empty() {
-        let client = asking(app, stored, lang).name;
-        said.push(match lang {
-            "de" => format!("Namen laut {client}."),
-            _ => format!("Names as given by {client}."),
-        });
-    }
-    for row in names.iter().filter(|row| row.mixed_scripts) {
-        said.push(match lang {
-            "de" => format!("Achtung: {} mischt Schriften, die nicht zusammengehören.", row.label),
-            _ => format!("Attention: {} mixes scripts that do not belong together.", row.label),
-        });
-    }
-    said.join("\n\n")
 }
 
 /// The code for the transaction's token. Its `acr` is the proof's own.
