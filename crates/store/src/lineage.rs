@@ -78,11 +78,14 @@ pub struct Closure {
 }
 
 impl Closure {
-    fn is_empty(&self) -> bool {
-        self.logins.is_empty()
-            && self.sessions.is_empty()
-            && self.authenticators.is_empty()
-            && self.addresses.is_empty()
+    /// How much that is.
+    pub fn len(&self) -> usize {
+        self.logins.len() + self.sessions.len() + self.authenticators.len() + self.addresses.len()
+    }
+
+    /// Nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     fn add(&mut self, other: Self) {
@@ -93,8 +96,10 @@ impl Closure {
     }
 }
 
-/// Passes after which a containment gives up: each was beaten by somebody else's change.
+/// Passes in a row that somebody else's change beat, after which a containment gives up.
 const PASSES: u32 = 64;
+/// What one pass cuts at most: its event names all of it, and has to fit into a leaf.
+const CUT_AT_ONCE: usize = 256;
 
 impl Tx {
     /// `child` came from `parent`.
@@ -136,25 +141,56 @@ impl Store {
         now: Time,
         event: impl Fn(&Closure) -> Event,
     ) -> Result<Closure, CommitError> {
-        let mut all = Closure::default();
-        for _ in 0..PASSES {
-            let (tx, closure) = self.containment(roots, now).await?;
+        let (mut all, mut beaten) = (Closure::default(), 0);
+        // What is known to be cut is read no more, so that a large closure costs each of its rows one read.
+        let mut cut = BTreeSet::new();
+        while beaten < PASSES {
+            let (tx, closure, cutting) = self.containment(roots, now, &mut cut).await?;
             if closure.is_empty() {
                 return Ok(all);
             }
             match tx.commit(self, event(&closure)).await {
-                Ok(_) => all.add(closure),
-                Err(error) if is_stale(&error) => {}
+                Ok(_) => {
+                    all.add(closure);
+                    cut.extend(cutting);
+                    beaten = 0;
+                }
+                Err(error) if is_stale(&error) => beaten += 1,
                 Err(error) => return Err(error),
             }
         }
         Err(CommitError::Busy)
     }
 
-    /// The unit that cuts what is not cut yet.
-    async fn containment(&self, roots: &[Artefact], at: Time) -> Result<(Tx, Closure), ReadError> {
-        let (mut tx, mut closure) = (Tx::new(at), Closure::default());
-        for artefact in self.descendants(roots).await? {
+    /// What this came from, one step up.
+    pub async fn parents(&self, child: &Artefact) -> Result<Vec<Artefact>, ReadError> {
+        let rows = self.pool().fetch("SELECT parent FROM edges WHERE child = $1", &[Value::id(child)]).await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            let text = row.text(0)?;
+            let reason = "no artefact that we know".to_owned();
+            found.push(text.parse().map_err(|_| Inconsistency { table: "edges", id: text, reason })?);
+        }
+        Ok(found)
+    }
+
+    /// The unit that cuts what is not cut yet, or as much of it as fits: the roots first, then what lets further logins in,
+    /// so that a closure does not grow faster than it is cut. What is cut already is added to `cut`.
+    async fn containment(
+        &self,
+        roots: &[Artefact],
+        at: Time,
+        cut: &mut BTreeSet<Artefact>,
+    ) -> Result<(Tx, Closure, Vec<Artefact>), ReadError> {
+        let (mut tx, mut closure, mut cutting) = (Tx::new(at), Closure::default(), Vec::new());
+        let mut found: Vec<Artefact> = self.descendants(roots).await?.difference(cut).cloned().collect();
+        found.sort_by_key(|artefact| (!roots.contains(artefact), matches!(artefact, Artefact::Login(_))));
+        for artefact in found {
+            if closure.len() >= CUT_AT_ONCE {
+                break;
+            }
+            let before = closure.len();
+            let this = artefact.clone();
             match artefact {
                 Artefact::Login(id) => {
                     if let Some(login) =
@@ -189,8 +225,13 @@ impl Store {
                 // A client's tokens name the login behind them; its own end when an administrator removes it.
                 Artefact::Client(_) => {}
             }
+            if closure.len() > before {
+                cutting.push(this);
+            } else {
+                cut.insert(this);
+            }
         }
-        Ok((tx, closure))
+        Ok((tx, closure, cutting))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::support::{House, event, people};
 use counterfoil_core::{
+    audit::event::{ContainmentCause, EventKind},
     enrolled::EnrolledState,
     session::{LoginState, SessionState},
 };
@@ -11,6 +12,9 @@ use counterfoil_store::{Artefact, CommitError, Refusal, Store, Tx};
 crate::on_both_engines! {
     containment_cuts_what_descends_and_nothing_else,
     nothing_comes_from_a_contained_login,
+    a_closure_too_large_for_one_event_is_cut_in_several,
+    a_closure_of_thousands_is_cut_from_what_lets_logins_in,
+    what_a_session_came_from_is_found_when_it_is_over,
     a_login_that_races_a_containment_is_refused_or_contained,
     an_ended_login_gives_no_code_but_its_authenticators_live_on,
 }
@@ -71,6 +75,71 @@ async fn containment_cuts_what_descends_and_nothing_else(house: House) {
         Default::default(),
         "nothing is left to cut"
     );
+}
+
+async fn a_closure_too_large_for_one_event_is_cut_in_several(house: House) {
+    let store = house.open("a").await;
+    let person = people::signed_in(&house, &store, "alice").await;
+    let planted = enrol_in(&house, &store, &person).await;
+    let logins = (0..300).map(|_| login_with(&house, &store, &planted));
+    assert!(futures_util::future::join_all(logins).await.iter().all(Result::is_ok));
+    let events = std::cell::Cell::new(0);
+    let now = house.now();
+    let closure = store
+        .contain(&[Artefact::Authenticator(planted.id)], now, |cut| {
+            assert!(cut.len() <= 257, "{}", cut.len());
+            events.set(events.get() + 1);
+            event(now)
+        })
+        .await
+        .unwrap();
+    assert_eq!((closure.logins.len(), closure.authenticators), (300, vec![planted.id]));
+    assert_eq!(events.get(), 2);
+    assert!(store.login(person.login.id).await.unwrap().unwrap().is_open(), "what is older is not touched");
+}
+
+async fn a_closure_of_thousands_is_cut_from_what_lets_logins_in(house: House) {
+    const LOGINS: usize = 2_000;
+    let store = house.open("a").await;
+    let person = people::signed_in(&house, &store, "alice").await;
+    let planted = enrol_in(&house, &store, &person).await;
+    let logins = (0..LOGINS).map(|_| login_with(&house, &store, &planted));
+    assert!(futures_util::future::join_all(logins).await.iter().all(Result::is_ok));
+    let now = house.now();
+    let cuts = std::cell::RefCell::new(Vec::new());
+    let closure = store
+        .contain(&[Artefact::Login(person.login.id)], now, |cut| {
+            cuts.borrow_mut().push(cut.clone());
+            let mut said = event(now);
+            said.kind = EventKind::Contained {
+                logins: cut.logins.clone(),
+                authenticators: cut.authenticators.clone(),
+                cause: ContainmentCause::Owner,
+            };
+            said
+        })
+        .await
+        .unwrap();
+    assert_eq!((closure.logins.len(), closure.authenticators), (LOGINS + 1, vec![planted.id]));
+    let first = cuts.borrow().first().cloned().unwrap();
+    assert_eq!((first.logins.first(), first.authenticators), (Some(&person.login.id), vec![planted.id]));
+    assert_eq!(house.numbers("SELECT COUNT(*) FROM logins WHERE contained = 0").await, [0]);
+}
+
+async fn what_a_session_came_from_is_found_when_it_is_over(house: House) {
+    let store = house.open("a").await;
+    let person = people::signed_in(&house, &store, "alice").await;
+    let raised = people::session(house.now(), &person.login);
+    let mut tx = Tx::new(house.now());
+    tx.raise_session(&person.session, &raised);
+    let _ = tx.commit(&store, event(house.now())).await.unwrap();
+    let raised = store.session(raised.id).await.unwrap().unwrap();
+    let mut tx = Tx::new(house.now());
+    tx.end_session(&raised, Some(&person.login), counterfoil_core::audit::event::EndReason::SignedOut);
+    let _ = tx.commit(&store, event(house.now())).await.unwrap();
+    assert!(store.session(raised.id).await.unwrap().unwrap().signed_in().is_none());
+    let parents = store.parents(&Artefact::Session(raised.id)).await.unwrap();
+    assert_eq!(parents, [Artefact::Login(person.login.id)]);
 }
 
 async fn nothing_comes_from_a_contained_login(house: House) {
