@@ -160,6 +160,11 @@ pub async fn binding<T>(
         tx.also(app.event(now, actor(browser), kind));
         return Ok(Binding::KnownDevice);
     }
-    let known = app.store.known_device(subject, &key).await?.is_some_and(|device| now < device.expires_at);
-    Ok(if known { Binding::KnownDevice } else { Binding::NewKey })
+    Ok(match app.store.trusted_device(subject, &key, now).await? {
+        Some(device) => {
+            tx.rely_on_device(&device);
+            Binding::KnownDevice
+        }
+        None => Binding::NewKey,
+    })
 }
