@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod clock;
 mod failure;
+mod look;
 mod needs;
 mod openapi;
 mod postgres;
@@ -29,6 +30,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "test", line: "install what tests need, then run all of them", help: test::HELP, run: test::run },
     Command { name: "ci", line: "formatting, lints, tidy, documentation, test", help: ci::HELP, run: ci::run },
     Command { name: "bench", line: "measure against a bare server, as ratios", help: bench::HELP, run: bench::run },
+    Command { name: "look", line: "take the pictures of every page again", help: look::HELP, run: look::run },
     Command {
         name: "openapi",
         line: "write the OpenAPI document and other pictures again",

@@ -99,6 +99,16 @@ impl Method {
     pub const fn is_code(self) -> bool {
         matches!(self, Self::AppCode | Self::SmsCode | Self::MailCode | Self::RecoveryCode)
     }
+
+    /// The channel of codes of which nobody says where they come from. An app does not tell on which handset it runs, so
+    /// all apps of one person count as on the same one: what is absent counts as worst (DESIGN §4, §6). Codes that are
+    /// sent name the address that they were sent to; look-up secrets come from paper.
+    pub const fn unnamed_channel(self) -> Option<&'static str> {
+        match self {
+            Self::AppCode => Some("handset:unnamed"),
+            Self::Password | Self::SmsCode | Self::MailCode | Self::RecoveryCode | Self::Passkey => None,
+        }
+    }
 }
 
 names! {

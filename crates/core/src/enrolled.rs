@@ -50,6 +50,8 @@ pub enum DisabledWhy {
     Counter,
     /// An administrator or the host's operator.
     Administrator,
+    /// Its owner says that somebody else has added it.
+    Disowned,
 }
 
 /// What an authenticator can do now.

@@ -83,6 +83,13 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// One more proof of the session. It takes the place of older ones by its authenticator, so that there are never more
+    /// than a person has authenticators.
+    pub fn add(&mut self, proof: ProofFact) {
+        self.proofs.retain(|earlier| earlier.authenticator != proof.authenticator || earlier.txn_digest.is_some());
+        self.proofs.push(proof);
+    }
+
     /// The proofs that count for the session.
     fn of_session(&self, now: Time) -> impl Iterator<Item = (&ProofFact, i64)> {
         self.proofs

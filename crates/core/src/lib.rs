@@ -27,3 +27,4 @@ pub mod text;
 pub mod throttle;
 pub mod time;
 pub mod transaction;
+pub mod vouch;

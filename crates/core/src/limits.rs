@@ -50,6 +50,25 @@ pub const REPLAY_MEMORY_SECONDS: i64 = 120;
 pub const NONCE_SECONDS: i64 = 60;
 /// A client assertion may live this long.
 pub const CLIENT_ASSERTION_SECONDS: i64 = 60;
+/// A link that invites: long enough to hand it over, short enough that one left in a mailbox is worth nothing.
+pub const INVITATION_SECONDS: i64 = 24 * 3600;
+/// Wrong secrets of links from one address within [`INVITATION_GUESS_SECONDS`]. 256 random bits are not guessed; this keeps
+/// whoever tries from writing the log full.
+pub const INVITATION_GUESSES: u32 = 20;
+/// How long wrong secrets are counted.
+pub const INVITATION_GUESS_SECONDS: i64 = 900;
+/// Addresses whose wrong secrets are counted at once.
+pub const INVITATION_GUESSERS: u64 = 10_000;
+/// An API key without another end: long enough that nobody is woken by it, short enough that a forgotten one dies.
+pub const API_KEY_DAYS: i64 = 90;
+/// … and the longest.
+pub const API_KEY_DAYS_MAX: i64 = 366;
+/// Rows that one command of the host's operator lists.
+pub const LISTED: usize = 1_000;
+/// Mail addresses of one person: each is told of everything.
+pub const MAIL_PER_SUBJECT: usize = 5;
+/// Entries of each list of a registry file.
+pub const REGISTRY_ENTRIES: usize = 100_000;
 /// A decision that asks for more proof can be answered this long.
 pub const DECISION_SECONDS: i64 = 600;
 
@@ -57,8 +76,21 @@ pub const DECISION_SECONDS: i64 = 600;
 pub const TOTP_STEP_SECONDS: i64 = 30;
 /// A TOTP secret: RFC 4226 §4 R6 recommends 160 bits.
 pub const TOTP_SECRET_BYTES: usize = 20;
-/// Consecutive failures that disable an authenticator (SP 800-63B-4 §3.2.2 allows at most 100).
-pub const CONSECUTIVE_FAILURES: u32 = 10;
+/// Consecutive failures that disable an authenticator (SP 800-63B-4 §3.2.2 allows at most 100). Fewer would let anybody who
+/// knows a name switch its owner's password off; guessing is slowed by the waits instead.
+pub const CONSECUTIVE_FAILURES: u32 = 100;
+/// Guesses that nobody has to wait for: what an honest person needs to find the right password.
+pub const FREE_GUESSES: u32 = 5;
+/// The first wait after those; each further guess doubles it.
+pub const GUESS_WAIT_SECONDS: i64 = 30;
+/// The longest wait, so that somebody else's guesses do not keep the owner's new browser out for days.
+pub const GUESS_WAIT_SECONDS_MAX: i64 = 3600;
+/// Guesses of this long ago make nobody wait any more.
+pub const GUESS_WINDOW_SECONDS: i64 = 24 * 3600;
+/// Guesses at an authenticator are counted in their series for this long.
+pub const GUESS_MEMORY_SECONDS: i64 = 365 * 24 * 3600;
+/// Sessions stay readable this long after their end, for whoever looks into what happened.
+pub const SESSION_RECORD_SECONDS: i64 = 30 * 24 * 3600;
 /// Wrong answers that void a challenge: fewer than disable an authenticator, so that no single challenge can do that.
 pub const CHALLENGE_FAILURES: u32 = 5;
 /// A password: long enough for a sentence, short enough to hash.
@@ -110,10 +142,19 @@ const _: () = {
     assert!(ACCESS_TOKEN_BYTES + 2 * JWT_BYTES < BODY_BYTES, "redeem carries a token and a proof");
     assert!(CODE_SECONDS <= 60 && TRANSACTION_TOKEN_SECONDS <= 60);
     assert!(PUSHED_REQUEST_SECONDS < 600);
+    assert!(INVITATION_SECONDS <= 24 * 3600 && INVITATION_GUESSES > 0);
+    assert!(API_KEY_DAYS <= API_KEY_DAYS_MAX);
     assert!(DECISION_SECONDS >= PUSHED_REQUEST_SECONDS);
     assert!(CHALLENGE_SECONDS <= 600, "SP 800-63B-4 §3.1.3: out-of-band secrets within ten minutes");
     assert!(CONSECUTIVE_FAILURES <= 100);
     assert!(0 < CHALLENGE_FAILURES && CHALLENGE_FAILURES < CONSECUTIVE_FAILURES);
+    assert!(0 < FREE_GUESSES && FREE_GUESSES < CONSECUTIVE_FAILURES);
+    assert!(0 < GUESS_WAIT_SECONDS && GUESS_WAIT_SECONDS < GUESS_WAIT_SECONDS_MAX);
+    // Steady guessing keeps the longest wait in force: a window's worth of it is more than the guesses that lead there.
+    assert!(GUESS_WINDOW_SECONDS / GUESS_WAIT_SECONDS_MAX > FREE_GUESSES as i64 + 10);
+    assert!(GUESS_WAIT_SECONDS << 10 >= GUESS_WAIT_SECONDS_MAX);
+    assert!((CONSECUTIVE_FAILURES - FREE_GUESSES - 10) as i64 * GUESS_WAIT_SECONDS_MAX >= CEILING_REST_SECONDS);
+    assert!(GUESS_MEMORY_SECONDS > GUESS_WINDOW_SECONDS && SESSION_RECORD_SECONDS > SESSION_SECONDS);
     assert!(NEW_KEY_SESSION_SECONDS <= SESSION_SECONDS);
     assert!(BATCH_UNITS.is_power_of_two() && WRITER_QUEUE > BATCH_UNITS);
     assert!(LEAF_BYTES <= u16::MAX as usize);

@@ -110,7 +110,7 @@ impl Guard {
             .map_err(|error| proof_refusal(&error))?;
         self.standing(&token, Effect::of(&parts.method))?;
         let mut seen = inner.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.take(proof.replay_key(), now).map_err(|fault| match fault {
+        seen.take(proof.replay_key(), proof.remember_until(), now).map_err(|fault| match fault {
             ReplayFault::Replayed => Refusal::InvalidProof("the DPoP proof was used before"),
             ReplayFault::Full => Refusal::Unavailable("too many requests at once"),
         })?;
@@ -122,6 +122,14 @@ impl Guard {
             uri: uri.as_str().to_owned(),
         };
         Ok(Caller { token, presented: Arc::new(presented) })
+    }
+
+    /// Whether what was good when the headers came is good now.
+    pub(crate) fn still_good(&self, caller: &Caller, method: &http::Method) -> Result<(), Refusal> {
+        if caller.token.is_expired(clock::now()) {
+            return Err(Refusal::InvalidToken("the token has expired"));
+        }
+        self.standing(&caller.token, Effect::of(method))
     }
 
     /// A verified token is remembered until it ends: its signature is not looked at twice (DESIGN §6).

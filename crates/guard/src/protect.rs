@@ -315,6 +315,8 @@ impl Protect {
         }
         let caller = self.guard.identify(&parts).await?;
         let body: Bytes = to_bytes(body, BODY_BYTES).await.map_err(|_| Refusal::TooLarge)?;
+        // A caller decides when the last byte comes: what was good with the headers may have ended since.
+        self.guard.still_good(&caller, &parts.method)?;
         let path = match RawPathParams::from_request_parts(&mut parts, &()).await {
             Ok(params) => params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             Err(_) => Vec::new(),

@@ -4,7 +4,6 @@
 //! that is replayed to another one fails there.
 
 use counterfoil_core::digest::Digest;
-use counterfoil_core::limits::{CLOCK_LEEWAY_SECONDS, REPLAY_MEMORY_SECONDS};
 use counterfoil_core::time::Time;
 use std::collections::{HashSet, VecDeque};
 
@@ -26,18 +25,21 @@ pub enum ReplayFault {
 #[derive(Debug, Default)]
 pub struct SeenProofs {
     seen: HashSet<Digest>,
+    /// In the order of coming, with when each can no longer be accepted. Those times differ by at most a proof's
+    /// lifetime, so what waits behind a later one is kept a little longer than it must.
     oldest_first: VecDeque<(Time, Digest)>,
 }
 
 impl SeenProofs {
     /// Takes a proof that is sound in every other way: the last check of all, so that nobody can burn another's `jti`
-    /// or fill the memory without a token. `replay_key` is the hash over key, target and `jti` that `counterfoil-oauth` makes.
+    /// or fill the memory without a token. `replay_key` is the hash over key, target and `jti` that `counterfoil-oauth` makes;
+    /// `until` is when the proof can no longer be accepted.
     ///
     /// # Errors
     /// [`ReplayFault`].
-    pub fn take(&mut self, replay_key: Digest, now: Time) -> Result<(), ReplayFault> {
-        while let Some((at, digest)) = self.oldest_first.front() {
-            if now.seconds_since(*at) <= REPLAY_MEMORY_SECONDS + CLOCK_LEEWAY_SECONDS {
+    pub fn take(&mut self, replay_key: Digest, until: Time, now: Time) -> Result<(), ReplayFault> {
+        while let Some((until, digest)) = self.oldest_first.front() {
+            if now <= *until {
                 break;
             }
             self.seen.remove(digest);
@@ -50,7 +52,7 @@ impl SeenProofs {
             return Err(ReplayFault::Full);
         }
         self.seen.insert(replay_key);
-        self.oldest_first.push_back((now, replay_key));
+        self.oldest_first.push_back((until, replay_key));
         Ok(())
     }
 }
@@ -68,12 +70,12 @@ mod tests {
     #[test]
     fn a_proof_is_taken_once() {
         let mut seen = SeenProofs::default();
-        assert_eq!(seen.take(proof(1), NOW), Ok(()));
-        assert_eq!(seen.take(proof(1), NOW), Err(ReplayFault::Replayed));
-        assert_eq!(seen.take(proof(2), NOW), Ok(()));
-        let last = NOW.plus_seconds(REPLAY_MEMORY_SECONDS + CLOCK_LEEWAY_SECONDS);
-        assert_eq!(seen.take(proof(1), last), Err(ReplayFault::Replayed));
-        assert_eq!(seen.take(proof(3), last.plus_seconds(1)), Ok(()));
+        let last = NOW.plus_seconds(70);
+        assert_eq!(seen.take(proof(1), last, NOW), Ok(()));
+        assert_eq!(seen.take(proof(1), last, NOW), Err(ReplayFault::Replayed));
+        assert_eq!(seen.take(proof(2), last, NOW), Ok(()));
+        assert_eq!(seen.take(proof(1), last, last), Err(ReplayFault::Replayed));
+        assert_eq!(seen.take(proof(3), last.plus_seconds(70), last.plus_seconds(1)), Ok(()));
         assert_eq!(seen.seen.len(), 1, "what can no longer be replayed is forgotten");
     }
 
@@ -81,9 +83,9 @@ mod tests {
     fn a_full_memory_refuses_instead_of_forgetting() {
         let mut seen = SeenProofs::default();
         for n in 0..PROOFS {
-            assert_eq!(seen.take(proof(n), NOW), Ok(()));
+            assert_eq!(seen.take(proof(n), NOW.plus_seconds(70), NOW), Ok(()));
         }
-        assert_eq!(seen.take(proof(PROOFS), NOW), Err(ReplayFault::Full));
-        assert_eq!(seen.take(proof(0), NOW), Err(ReplayFault::Replayed));
+        assert_eq!(seen.take(proof(PROOFS), NOW.plus_seconds(70), NOW), Err(ReplayFault::Full));
+        assert_eq!(seen.take(proof(0), NOW.plus_seconds(70), NOW), Err(ReplayFault::Replayed));
     }
 }

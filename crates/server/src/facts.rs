@@ -5,12 +5,20 @@ use counterfoil_core::{
     digest::Digest,
     enrolled::Enrolled,
     id::{LoginId, SubjectId, TokenId},
+    limits,
     session::{Login, Session},
     subject::Subject,
 };
 use counterfoil_oauth::access_token::VerifiedAccessToken;
 use moka::sync::Cache;
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 /// Tokens remembered at most; each is some hundred bytes.
 const TOKENS: u64 = 100_000;
@@ -43,6 +51,8 @@ pub struct Facts {
     pub people: Cache<SubjectId, Arc<Person>>,
     /// By the login that they came from, as tokens name it.
     pub sessions: Cache<LoginId, Arc<SessionView>>,
+    /// How many links were wrong, by where they came from. What a restart forgets does no harm: nobody guesses 256 bits.
+    wrong_links: Cache<IpAddr, Arc<AtomicU32>>,
 }
 
 impl Facts {
@@ -51,11 +61,15 @@ impl Facts {
         Self {
             tokens: Cache::builder()
                 .max_capacity(TOKENS)
-                .time_to_live(Duration::from_secs(counterfoil_core::limits::ACCESS_TOKEN_SECONDS.unsigned_abs()))
+                .time_to_live(Duration::from_secs(limits::ACCESS_TOKEN_SECONDS.unsigned_abs()))
                 .support_invalidation_closures()
                 .build(),
             people: Cache::builder().max_capacity(PEOPLE).time_to_live(STALE).build(),
             sessions: Cache::builder().max_capacity(PEOPLE).time_to_live(STALE).build(),
+            wrong_links: Cache::builder()
+                .max_capacity(limits::INVITATION_GUESSERS)
+                .time_to_live(Duration::from_secs(limits::INVITATION_GUESS_SECONDS.unsigned_abs()))
+                .build(),
         }
     }
 
@@ -64,6 +78,16 @@ impl Facts {
         self.sessions.invalidate(&login);
         // The cache was built to take such closures, so the call cannot fail.
         let _ = self.tokens.invalidate_entries_if(move |_, token| token.claims().lineage == Some(login));
+    }
+
+    /// Wrong links from there lately.
+    pub fn wrong_links(&self, from: IpAddr) -> u32 {
+        self.wrong_links.get(&from).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// One more.
+    pub fn count_wrong_link(&self, from: IpAddr) {
+        self.wrong_links.get_with(from, Arc::default).fetch_add(1, Ordering::Relaxed);
     }
 
     /// A token was revoked.

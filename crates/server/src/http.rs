@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod caller;
+pub mod host;
 pub mod metadata;
 pub mod oauth;
 pub mod openapi;
@@ -38,6 +39,8 @@ pub enum Caller {
     Api,
     /// Whoever holds an access token and proves its key.
     TokenHolder,
+    /// The host's operator, over the socket in the data directory; never over the network.
+    Host,
 }
 
 /// One route.
@@ -100,6 +103,7 @@ pub fn routes() -> Vec<Route> {
         get_("/step-up/{id}", Anyone, "Page: confirm one thing", get(page::step_up)),
         get_("/me", Anyone, "Page: one's own account", get(page::me)),
         get_("/me/passkey", Anyone, "Page: add a passkey", get(page::passkey)),
+        get_("/init", Anyone, "Page: accept an invitation", get(page::invited)),
         get_("/admin", Anyone, "Page: the console", get(page::console)),
         get_("/admin/decisions", Anyone, "Page: what was decided", get(page::console)),
         get_("/admin/decisions/{id}", Anyone, "Page: one decision as a story", get(page::console)),
@@ -123,10 +127,33 @@ pub fn routes() -> Vec<Route> {
         post_("/me", SignedIn, "One's own account", post(page::me::show)),
         post_("/me/passkey/options", SignedIn, "Begin to add a passkey", post(page::me::passkey_options)),
         post_("/me/passkey", SignedIn, "Add a passkey", post(page::me::passkey_add)),
+        post_(
+            "/me/confirmations/{id}/evidence",
+            SignedIn,
+            "The evidence of one's own confirmation",
+            post(page::me::evidence),
+        ),
+        post_("/me/authenticators/{id}/remove", SignedIn, "Ask to remove a passkey", post(page::me::remove)),
+        post_("/me/authenticators/{id}/vouch", SignedIn, "Ask to vouch for a passkey", post(page::me::vouch)),
+        post_(
+            "/me/authenticators/{id}/disown",
+            SignedIn,
+            "Say that a passkey is not one's own",
+            post(page::me::disown),
+        ),
+        post_("/me/confirmed/{id}", SignedIn, "Do what was confirmed, once", post(page::me::carry_out)),
         post_("/me/sessions/{id}/end", SignedIn, "End one of one's sessions", post(page::me::end_session)),
+        post_("/init", Browser, "Bring the link of an invitation", post(page::init::accept)),
+        post_("/init/passkey", Browser, "Make the passkey that it vouches for", post(page::me::passkey_add)),
         post_("/admin/overview", SignedIn, "Is anything wrong?", post(page::admin::overview)),
         post_("/admin/decisions", SignedIn, "What was decided", post(page::admin::decisions)),
         post_("/admin/decisions/{id}", SignedIn, "One decision as a story", post(page::admin::decision)),
+        post_(
+            "/admin/decisions/{id}/evidence",
+            SignedIn,
+            "The evidence of what was confirmed for it",
+            post(page::admin::evidence),
+        ),
         post_("/admin/people", SignedIn, "Who there is", post(page::admin::people)),
         post_("/admin/policies", SignedIn, "What the rules say", post(page::admin::policies)),
         post_("/admin/log", SignedIn, "What happened", post(page::admin::log)),
@@ -136,6 +163,49 @@ pub fn routes() -> Vec<Route> {
         get_("/healthz", Anyone, "The process runs", get(operations::healthz)),
         get_("/readyz", Anyone, "The process can answer", get(operations::readyz)),
     ]
+}
+
+/// The table of the operator's socket. None of it is reachable over the network.
+pub fn host_routes() -> Vec<Route> {
+    use host::{containments, keys, registrations, subjects};
+    let who = Caller::Host;
+    let get_ = |path, summary, handler| Route { method: Method::GET, path, who, summary, handler };
+    let post_ = |path, summary, handler| Route { method: Method::POST, path, who, summary, handler };
+    vec![
+        get_("/subjects", "Who there is", get(subjects::list)),
+        post_("/subjects", "Add a person", post(subjects::add)),
+        post_("/subjects/invite", "Make a link for a person", post(subjects::invite)),
+        post_("/subjects/suspend", "Suspend a person", post(subjects::suspend)),
+        post_("/subjects/resume", "Let a person act again", post(subjects::resume)),
+        post_("/subjects/grant", "Give a role or a group", post(subjects::grant)),
+        post_("/subjects/revoke", "Take a role or a group away", post(subjects::revoke)),
+        get_("/groups", "Groups", get(registrations::groups)),
+        post_("/groups", "Add a group", post(registrations::add_group)),
+        get_("/clients", "Clients", get(registrations::clients)),
+        post_("/clients", "Add a client", post(registrations::add_client)),
+        post_("/clients/remove", "Remove a client with what it holds", post(registrations::remove_client)),
+        get_("/apis", "Protected APIs", get(registrations::apis)),
+        post_("/apis", "Add an API", post(registrations::add_api)),
+        get_("/resources", "Resources", get(registrations::resources)),
+        post_("/resources", "Add a resource", post(registrations::add_resource)),
+        get_("/keys", "Keys of APIs, without the keys", get(keys::list)),
+        post_("/keys", "Issue a key", post(keys::issue)),
+        post_("/keys/revoke", "Revoke a key", post(keys::revoke)),
+        post_("/containments", "Cut off what came out of a login", post(containments::add)),
+    ]
+}
+
+/// The router of the operator's socket.
+pub fn host_router(app: Arc<App>) -> Router {
+    let mut router = Router::new();
+    for route in host_routes() {
+        router = router.route(route.path, route.handler);
+    }
+    router
+        .method_not_allowed_fallback(|| async { Problem::new(Kind::METHOD_NOT_ALLOWED).into_response() })
+        .fallback(|| async { Problem::new(Kind::NOT_FOUND).into_response() })
+        .layer(middleware::from_fn(host::only_the_operator))
+        .with_state(app)
 }
 
 /// The router of one process.

@@ -55,10 +55,18 @@ kinds! {
     PASSKEY_REFUSED = "passkey-refused", UNPROCESSABLE_ENTITY, "The passkey was not accepted";
     /// A registration that does not verify.
     ENROLMENT_REFUSED = "enrolment-refused", UNPROCESSABLE_ENTITY, "The passkey could not be added";
+    /// A link that is wrong, used, over, or another browser's; which of them is not told.
+    INVITATION_SPENT = "invitation-spent", GONE, "This invitation cannot be used";
+    /// A link was opened in a session that is somebody's.
+    SIGNED_IN_ALREADY = "signed-in-already", CONFLICT, "Sign out before accepting an invitation";
     /// The passkey is enrolled already.
     ALREADY_ENROLLED = "already-enrolled", CONFLICT, "This passkey is enrolled already";
     /// Too many failures: it has to be bound anew.
     AUTHENTICATOR_DISABLED = "authenticator-disabled", FORBIDDEN, "This way of signing in is disabled";
+    /// Too many guesses: `retry_after_seconds` says how long to wait.
+    THROTTLED = "throttled", TOO_MANY_REQUESTS, "Too many tries; wait before the next one";
+    /// It is the last one that signs in or confirms, or none that its owner may change so; `why` says which.
+    NOT_CHANGED = "not-changed", CONFLICT, "This passkey cannot be changed so";
     /// A pushed request that is unknown, used or too old.
     REQUEST_UNKNOWN = "request-unknown", BAD_REQUEST, "This request is unknown, used or too old";
     /// Nothing there, or nothing for this caller.
@@ -205,6 +213,10 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // RFC 9110 §10.2.3, for whoever does not read the body.
+        if let Some(seconds) = said.extra.get("retry_after_seconds").and_then(serde_json::Value::as_i64) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     clock::Clock,
     config::Config,
     directory::Directory,
+    flows::evidence::log_name,
     keys::{self, Keys},
     page,
     random::Random,
@@ -68,9 +69,7 @@ pub async fn start(config: Config, pack: &BTreeMap<String, Vec<u8>>, demo: bool)
     let pages = page::Pages::render(&config.issuer, &host).map_err(Failure::new)?;
     let app = Arc::new(App::new(config, issuer, clock, random, store, keys, pack, directory, pages, demo));
     tokio::spawn(follow(Arc::clone(&app)));
-    // The log is named after the issuer, without the scheme (C2SP tlog-checkpoint wants a schema-less URL).
-    let name = app.issuer.as_str().split("://").last().unwrap_or_default();
-    let signer = app.keys.log_signer(name).map_err(Failure::new)?;
+    let signer = app.keys.log_signer(log_name(&app.issuer)).map_err(Failure::new)?;
     let file = app.config.data.join(LOG_KEY_FILE);
     std::fs::write(&file, format!("{}\n", signer.log_key()))
         .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
@@ -194,7 +193,15 @@ async fn follow(app: Arc<App>) {
                                 app.facts.forget_token(token);
                             }
                         }
-                        _ => changed = true,
+                        _ => match entry.value.strip_prefix("subject:") {
+                            // People are not held in memory for longer than a second; this one is forgotten at once.
+                            Some(id) => {
+                                if let Ok(id) = id.parse::<counterfoil_core::id::SubjectId>() {
+                                    app.facts.people.invalidate(&id);
+                                }
+                            }
+                            None => changed = true,
+                        },
                     }
                 }
                 if changed {

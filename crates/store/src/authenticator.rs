@@ -11,8 +11,11 @@ use crate::{
     unit::Effect,
 };
 use counterfoil_core::{
+    digest::Digest,
     enrolled::{Enrolled, EnrolledState, Secret},
     id::{AuthenticatorId, EventId, SubjectId},
+    throttle::Earlier,
+    time::Time,
 };
 
 impl Noun for Enrolled {
@@ -61,6 +64,7 @@ impl Tx {
             // A credential id is one person's, for ever (WebAuthn L3 §7.1 step 26).
             self.spend(crate::SpendKey::new("handle", handle), crate::tx::FOR_EVER);
         }
+        self.require_active(enrolled.subject);
         self.about("subject", enrolled.subject).about("authenticator", enrolled.id).add(enrolled)
     }
 
@@ -76,13 +80,58 @@ impl Tx {
     }
 }
 
+/// A guess, written before it is compared (SP 800-63B-4 §3.2.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which.
+    pub id: EventId,
+    /// What it is a guess at, with the series that it counts in. None for a name that nobody has, and for a guess that came
+    /// too early to be compared.
+    pub at: Option<(AuthenticatorId, i64)>,
+    /// What it makes wait: a fixed word and a digest, so that no name stands here.
+    pub slows: String,
+    /// When.
+    pub when: Time,
+}
+
+impl Attempt {
+    fn row(&self) -> Vec<Value> {
+        let (authenticator, series) = self.at.map_or((None, 0), |(id, series)| (Some(id), series));
+        vec![
+            Value::id(self.id),
+            Value::maybe(authenticator),
+            Value::Int(series),
+            Value::text(&self.slows),
+            Value::time(self.when),
+        ]
+    }
+}
+
+impl Tx {
+    /// A guess was right: it slows nobody down.
+    pub fn forget_attempt(&mut self, attempt: &Attempt) -> &mut Self {
+        self.effect(Effect::Delete { table: &table::ATTEMPTS, key: vec![Value::id(attempt.id)] })
+    }
+
+    /// This person has been right in this browser: guesses from elsewhere make it wait no more.
+    pub fn remember_browser(&mut self, subject: SubjectId, key: &Digest) -> &mut Self {
+        let row = vec![Value::id(subject), Value::id(key), Value::time(self.now)];
+        self.effect(Effect::Put { table: &table::BROWSERS, row })
+    }
+}
+
 impl Upkeep {
     /// A guess, written before it is compared. Then ask [`Store::attempts`]: as every guess of a series is counted by
     /// everybody who compares later, no more than the limit are ever compared, however many come at once.
-    pub fn record_attempt(&mut self, attempt: EventId, enrolled: &Enrolled) -> &mut Self {
-        let row =
-            vec![Value::id(attempt), Value::id(enrolled.id), Value::Int(enrolled.series), Value::time(self.0.now)];
-        self.0.effect(Effect::Insert { table: &table::ATTEMPTS, row });
+    pub fn record_attempt(&mut self, attempt: &Attempt) -> &mut Self {
+        self.0.effect(Effect::Insert { table: &table::ATTEMPTS, row: attempt.row() });
+        self
+    }
+
+    /// A guess that came too early and is not compared: it counts in no series, and still makes others wait.
+    pub fn put_off_attempt(&mut self, attempt: &Attempt) -> &mut Self {
+        let row = Attempt { at: None, ..attempt.clone() }.row();
+        self.0.effect(Effect::Put { table: &table::ATTEMPTS, row });
         self
     }
 }
@@ -108,5 +157,29 @@ impl Store {
         let sql = "SELECT COUNT(*) FROM attempts WHERE authenticator = $1 AND series = $2";
         let rows = self.pool().fetch(sql, &[Value::id(enrolled.id), Value::Int(enrolled.series)]).await?;
         Ok(rows.first().map(|row| row.int(0)).transpose()?.unwrap_or(0))
+    }
+
+    /// The guesses since `since` that slow the same ones down, without `except`. Asked after `except` was written: then the
+    /// one that was committed as the n-th sees at least n-1 others, however many come at once.
+    pub async fn earlier_attempts(
+        &self,
+        slows: &str,
+        since: Time,
+        except: Option<EventId>,
+    ) -> Result<Earlier, ReadError> {
+        let sql = "SELECT COUNT(*), MAX(at) FROM attempts WHERE slows = $1 AND at >= $2 AND id <> $3";
+        let except = except.map_or_else(String::new, |id| id.to_string());
+        let rows = self.pool().fetch(sql, &[Value::text(slows), Value::time(since), Value::text(except)]).await?;
+        let Some(row) = rows.first() else { return Ok(Earlier::default()) };
+        Ok(Earlier {
+            guesses: u32::try_from(row.int(0)?).unwrap_or(u32::MAX),
+            newest: row.maybe_int(1)?.map(Time::from_millis),
+        })
+    }
+
+    /// Has this person been right in the browser of this key?
+    pub async fn knows_browser(&self, subject: SubjectId, key: &Digest) -> Result<bool, ReadError> {
+        let sql = "SELECT at FROM browsers WHERE subject = $1 AND key_thumbprint = $2";
+        Ok(!self.pool().fetch(sql, &[Value::id(subject), Value::id(key)]).await?.is_empty())
     }
 }

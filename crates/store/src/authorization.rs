@@ -6,7 +6,7 @@ use crate::{
     noun::Noun,
     store::Store,
     table::{self, Table},
-    tx::{FOR_EVER, SpendKey, Tx, versioned},
+    tx::{FOR_EVER, SpendKey, Tx, Upkeep, versioned},
 };
 use counterfoil_core::{
     audit::event::ReportedOutcome,
@@ -254,7 +254,7 @@ impl Tx {
         if let Some(challenge) = code.challenge {
             self.about("challenge", challenge);
         }
-        self.require_login(code.login).about("login", code.login).insert(code)
+        self.require_login(code.login).require_active(code.subject).about("login", code.login).insert(code)
     }
 
     /// A code is used, once, in its epoch, while its login is open. If it was used before, everything that came of it is
@@ -273,6 +273,9 @@ impl Tx {
     pub fn issue_token(&mut self, token: &TokenRecord) -> &mut Self {
         if let Some(login) = token.login {
             self.require_login(login).about("login", login);
+        }
+        if let Some(subject) = token.subject {
+            self.require_active(subject);
         }
         self.about("token", token.id).insert(token)
     }
@@ -304,6 +307,14 @@ impl Tx {
     }
 }
 
+impl Upkeep {
+    /// A wrong answer was counted: the challenge stays open, if it is still as it was read.
+    pub fn fail_challenge(&mut self, challenge: &ChallengeRecord) -> &mut Self {
+        self.0.require_challenge(challenge).change(challenge);
+        self
+    }
+}
+
 impl Store {
     /// The pushed request of this identifier, unless an older epoch left it. It may be used or over.
     pub async fn pushed_request(&self, id: &str) -> Result<Option<PushedRequest>, ReadError> {
@@ -332,6 +343,17 @@ impl Store {
     /// The token of this `jti`.
     pub async fn token(&self, id: TokenId) -> Result<Option<TokenRecord>, ReadError> {
         self.one("WHERE id = $1", &[Value::id(id)]).await
+    }
+
+    /// Tokens of this client that somebody could still use at `now`, at most `limit`.
+    pub async fn live_tokens_of_client(
+        &self,
+        client_id: &str,
+        now: Time,
+        limit: u32,
+    ) -> Result<Vec<TokenRecord>, ReadError> {
+        let rest = "WHERE expires_at > $1 AND client_id = $2 AND revoked_at IS NULL ORDER BY expires_at LIMIT $3";
+        self.many(rest, &[Value::time(now), Value::text(client_id), Value::Int(limit.into())]).await
     }
 
     /// What was issued for this code.

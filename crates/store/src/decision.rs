@@ -143,16 +143,17 @@ impl Store {
     }
 
     async fn decision_rows(&self, rest: &str, values: &[Value]) -> Result<Vec<Row>, ReadError> {
-        let sql = format!(
-            "SELECT {}, (SELECT number FROM meta WHERE name = 'epoch') FROM {} {rest}",
-            table::DECISIONS.list(),
-            table::DECISIONS.name
-        );
-        Ok(self.pool().fetch_built(sql.into(), values).await?)
+        Ok(self.pool().fetch_built(select(rest).into(), values).await?)
     }
 }
 
-fn load(row: &Row) -> Result<RecordedDecision, ReadError> {
+/// What [`load`] reads. `rest` begins with WHERE or ORDER.
+pub(crate) fn select(rest: &str) -> String {
+    let table = &table::DECISIONS;
+    format!("SELECT {}, (SELECT number FROM meta WHERE name = 'epoch') FROM {} {rest}", table.list(), table.name)
+}
+
+pub(crate) fn load(row: &Row) -> Result<RecordedDecision, ReadError> {
     let id = row.text(0)?;
     let wrong = |column: &str| Inconsistency { table: "decisions", id: id.clone(), reason: format!("column {column}") };
     let outcome = match row.text(8)?.as_str() {

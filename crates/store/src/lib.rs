@@ -11,6 +11,7 @@ mod backend;
 mod batch;
 mod decision;
 mod error;
+mod evidence;
 mod feed;
 mod high_water;
 mod lineage;
@@ -32,6 +33,7 @@ mod unit;
 mod verify;
 mod writer;
 
+pub use authenticator::Attempt;
 pub use authorization::{ChallengeRecord, CodeRecord, PushedRequest, Redemption, TokenRecord};
 #[doc(hidden)]
 pub use batch::Fault;
@@ -40,7 +42,7 @@ pub use error::{CommitError, Inconsistency, OpenError, ReadError, Refusal};
 pub use feed::FeedEntry;
 pub use lineage::{Artefact, Closure};
 pub use log::{LogHead, LogReader, LoggedEvent, LoggedRun, StoredCheckpoint};
-pub use message::{Invitation, Message};
+pub use message::{Invitation, InvitationState, Message};
 pub use registry::{
     ActivePolicy, Api, ApiKey, ApiKeyState, Client, PolicyVersion, Resource, Snapshot, SystemKey, SystemKeyState,
 };

@@ -13,7 +13,7 @@ use crate::{
 };
 use counterfoil_core::{
     audit::event::{EndReason, Event},
-    enrolled::{Enrolled, EnrolledState},
+    enrolled::{DisabledWhy, Enrolled, EnrolledState},
     id::{AddressId, AuthenticatorId, LoginId, SessionId},
     session::{Login, LoginState, Session, SessionState},
     subject::{Address, AddressState},
@@ -94,6 +94,16 @@ impl Closure {
         self.authenticators.extend(other.authenticators);
         self.addresses.extend(other.addresses);
     }
+}
+
+/// Nothing brings these back, so there is nothing to cut.
+fn is_off_for_ever(state: &EnrolledState) -> bool {
+    matches!(
+        state,
+        EnrolledState::Contained { .. }
+            | EnrolledState::Removed { .. }
+            | EnrolledState::Disabled { why: DisabledWhy::Disowned, .. }
+    )
 }
 
 /// Passes in a row that somebody else's change beat, after which a containment gives up.
@@ -208,9 +218,7 @@ impl Store {
                 Artefact::Session(_) => {}
                 Artefact::Authenticator(id) => {
                     let enrolled = self.authenticator(id).await?;
-                    if let Some(enrolled) = enrolled
-                        .filter(|e| !matches!(e.state, EnrolledState::Contained { .. } | EnrolledState::Removed { .. }))
-                    {
+                    if let Some(enrolled) = enrolled.filter(|enrolled| !is_off_for_ever(&enrolled.state)) {
                         tx.change_authenticator(&Enrolled { state: EnrolledState::Contained { at }, ..enrolled });
                         closure.authenticators.push(id);
                     }

@@ -112,6 +112,10 @@ impl LogReader {
         Self { pool }
     }
 
+    pub(crate) const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Opens the log of a database whose server may be running or not.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let pool = Pool::open(url, false).await?;
@@ -232,11 +236,16 @@ impl LogReader {
 
     /// What the log says about `kind:id`, oldest first.
     pub async fn events_about(&self, about: &str) -> Result<Vec<LoggedEvent>, ReadError> {
+        self.events_about_at_most(about, i32::MAX.unsigned_abs()).await
+    }
+
+    /// The first of what the log says about `kind:id`.
+    pub(crate) async fn events_about_at_most(&self, about: &str, limit: u32) -> Result<Vec<LoggedEvent>, ReadError> {
         let sql = format!(
             "SELECT {EVENT} FROM mentions m JOIN events e ON e.run = m.run AND e.number = m.number \
-             JOIN runs r ON r.id = e.run WHERE m.about = $1 ORDER BY e.at, e.run, e.number"
+             JOIN runs r ON r.id = e.run WHERE m.about = $1 ORDER BY e.at, e.run, e.number LIMIT $2"
         );
-        self.events(&sql, &[Value::text(about)]).await
+        self.events(&sql, &[Value::text(about), Value::Int(limit.into())]).await
     }
 
     /// The event in this place.

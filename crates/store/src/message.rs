@@ -11,7 +11,8 @@ use crate::{
 use counterfoil_core::{
     assurance::Acr,
     digest::Digest,
-    id::{AddressId, InvitationId, MessageId, SubjectId},
+    id::{AddressId, InvitationId, MessageId, SessionId, SubjectId},
+    session::Session,
     time::Time,
 };
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,25 @@ impl Noun for Message {
     }
 }
 
+/// What an invitation can do now. That it was used is a spend, and needs no word here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case", deny_unknown_fields)]
+pub enum InvitationState {
+    /// Wait for the browser that brings its link.
+    Open {},
+    /// Vouch for a passkey that is made in the browser which brought the link, known by its key.
+    Brought {
+        /// When.
+        at: Time,
+        /// In which session.
+        session: SessionId,
+        /// RFC 7638 thumbprint of the key that the session proved.
+        key: Digest,
+    },
+    /// Vouch for whatever passkey comes first: there is no link. It would fall to a relay, so only the demo has one.
+    Declared {},
+}
+
 /// A one-time link that invites a person to enrol. The secret stands in the link alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,6 +85,20 @@ pub struct Invitation {
     pub ceiling: Acr,
     /// When it ends.
     pub expires_at: Time,
+    /// What it can do now.
+    pub state: InvitationState,
+}
+
+impl Invitation {
+    /// Does it vouch for a passkey that a browser with this key makes now? Whether it was used before, the spend says.
+    pub fn vouches_for(&self, key: &Digest, now: Time) -> bool {
+        let own = match &self.state {
+            InvitationState::Open {} => false,
+            InvitationState::Brought { key: brought, .. } => brought == key,
+            InvitationState::Declared {} => true,
+        };
+        own && now < self.expires_at
+    }
 }
 
 impl Noun for Invitation {
@@ -86,7 +120,17 @@ impl Tx {
         self.about("subject", invitation.subject).insert(invitation)
     }
 
-    /// A link is used, once.
+    /// A browser brings the link: one browser, once. From now on the link alone is worth nothing.
+    pub fn bring_invitation(&mut self, invitation: &Invitation, session: &Session) -> &mut Self {
+        let state = InvitationState::Brought { at: self.now, session: session.id, key: session.key_thumbprint };
+        self.require_session(session)
+            .require_active(invitation.subject)
+            .about("subject", invitation.subject)
+            .spend(SpendKey::new("brought", invitation.id), FOR_EVER)
+            .put(&Invitation { state, ..invitation.clone() })
+    }
+
+    /// An invitation is used, or withdrawn by whoever invited: once.
     pub fn accept_invitation(&mut self, invitation: &Invitation) -> &mut Self {
         self.about("subject", invitation.subject).spend(SpendKey::new("invitation", invitation.id), FOR_EVER)
     }

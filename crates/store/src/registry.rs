@@ -7,6 +7,7 @@ use crate::{
     store::Store,
     table::{self, Table},
     tx::{Tx, versioned},
+    unit::Effect,
 };
 use counterfoil_core::{assurance::Tier, digest::Digest, enrolled::Secret, id::ApiKeyId, subject::Group, time::Time};
 use serde::{Deserialize, Serialize};
@@ -255,6 +256,13 @@ impl Tx {
     pub fn put_client(&mut self, client: &Client) -> &mut Self {
         self.about("client", &client.client_id).feed("changed", format_args!("client:{}", client.client_id));
         if client.version == 0 { self.add(client) } else { self.change(client) }
+    }
+
+    /// A client is not registered any more, if nobody else changed it since it was read. What it holds is revoked apart.
+    pub fn remove_client(&mut self, client: &Client) -> &mut Self {
+        self.unchanged(client).about("client", &client.client_id);
+        self.feed("changed", format_args!("client:{}", client.client_id));
+        self.effect(Effect::Delete { table: &table::CLIENTS, key: vec![Value::text(&client.client_id)] })
     }
 
     /// An API comes to be, or becomes what `api` says if nobody else changed it since it was read.

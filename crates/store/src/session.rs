@@ -138,6 +138,7 @@ impl Tx {
                 self.require_uncontained(binder);
             }
         }
+        self.require_active(login.subject);
         self.begun = Some(login.id);
         self.about("login", login.id).about("subject", login.subject).insert(login)
     }
@@ -145,6 +146,7 @@ impl Tx {
     /// A proof by these authenticators in a login that goes on: from now on it descends from them too.
     pub fn extend_login(&mut self, login: LoginId, used: &[&Enrolled]) -> &mut Self {
         for enrolled in used {
+            self.require_active(enrolled.subject);
             self.edge(&Artefact::Authenticator(enrolled.id), &Artefact::Login(login));
             if let Some(binder) = enrolled.bound_by.filter(|binder| *binder != login) {
                 self.require_uncontained(binder);

@@ -8,7 +8,12 @@ use crate::{
     tx::Tx,
     unit::Effect,
 };
-use counterfoil_core::{limits::REPLAY_MEMORY_SECONDS, time::Time};
+use counterfoil_core::{
+    limits::{
+        GUESS_MEMORY_SECONDS, GUESS_WINDOW_SECONDS, KNOWN_DEVICE_SECONDS, REPLAY_MEMORY_SECONDS, SESSION_RECORD_SECONDS,
+    },
+    time::Time,
+};
 
 /// Rows that go in one step, of each table.
 const STEP: i64 = 256;
@@ -25,6 +30,12 @@ static OVER: &[(&Table, &str, i64)] = &[
     (&table::CODES, "expires_at < $1 ORDER BY expires_at", REPLAY_MEMORY_SECONDS),
     (&table::TOKENS, "expires_at < $1 ORDER BY expires_at", TOKENS_SECONDS),
     (&table::KNOWN_DEVICES, "expires_at < $1 ORDER BY expires_at", 0),
+    // What became of a session before it expired stays as long as that: an ended one is found by its handle.
+    (&table::SESSIONS, "expires_at < $1 ORDER BY expires_at", SESSION_RECORD_SECONDS),
+    // A guess that counts in no series only makes others wait.
+    (&table::ATTEMPTS, "at < $1 AND authenticator IS NULL ORDER BY at", 2 * GUESS_WINDOW_SECONDS),
+    (&table::ATTEMPTS, "at < $1 AND authenticator IS NOT NULL ORDER BY at", GUESS_MEMORY_SECONDS),
+    (&table::BROWSERS, "at < $1 ORDER BY at", KNOWN_DEVICE_SECONDS),
     (&table::FEED, "at < $1 ORDER BY position", FEED_SECONDS),
 ];
 

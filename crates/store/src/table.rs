@@ -96,7 +96,9 @@ tables! {
     /// Things that can be done once.
     SPENDS = "spends" [1] { spend_id: Text, unit_id: Text, expires_at: Int }
     /// Guesses, each written before it is compared.
-    ATTEMPTS = "attempts" [1] { id: Text, authenticator: Text, series: Int, at: Int }
+    ATTEMPTS = "attempts" [1] { id: Text, authenticator: Text, series: Int, slows: Text, at: Int }
+    /// Browsers in which people have been right, by the key of their sessions.
+    BROWSERS = "browsers" [2] { subject: Text, key_thumbprint: Text, at: Int }
     /// What people are told: the outbox.
     MESSAGES = "messages" [1] { id: Text, subject: Text, at: Int, sent_at: Int, body: Text }
     /// One-time links.

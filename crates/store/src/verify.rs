@@ -23,7 +23,12 @@ const PAGE: u32 = 1_024;
 
 impl LogReader {
     /// Verifies the whole log. The database's own checkpoints are added to those given.
-    pub async fn verify(&self, mut given: Given) -> Result<Report, ReadError> {
+    pub async fn verify(&self, given: Given) -> Result<Report, ReadError> {
+        self.verify_telling(given, |_, _| ()).await
+    }
+
+    /// The same, telling after each page how many leaves of how many have been read.
+    pub async fn verify_telling(&self, mut given: Given, mut tell: impl FnMut(u64, u64)) -> Result<Report, ReadError> {
         // Checkpoints before the size: every one of them covers leaves that are read.
         let mut after = 0;
         loop {
@@ -45,6 +50,7 @@ impl LogReader {
                 next.insert(leaf.link.run, leaf.link.number + 1);
                 verifier.row(&row(leaf)?);
             }
+            tell(index, size);
         }
         for run in self.runs().await? {
             let mut number = next.get(&run.id).copied().unwrap_or(0);

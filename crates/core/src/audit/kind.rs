@@ -633,6 +633,35 @@ pub enum EventKind {
         /// By which client.
         client_id: String,
     },
+    /// A browser brought the link of an invitation: from now on the invitation is that browser's.
+    #[serde(rename = "invitation.brought")]
+    InvitationBrought {
+        /// Which.
+        invitation: InvitationId,
+        /// For whom.
+        subject: SubjectId,
+        /// In which session.
+        session: SessionId,
+        /// Thumbprint of the key that the browser proved.
+        key: Digest,
+    },
+    /// A link that is wrong, used, over or another browser's was brought.
+    #[serde(rename = "invitation.refused")]
+    InvitationRefused {
+        /// Which, if there is such an invitation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invitation: Option<InvitationId>,
+        /// Why, in one of our fixed words.
+        reason: String,
+    },
+    /// A person said that an authenticator of theirs was added by somebody else: it is off for ever.
+    #[serde(rename = "authenticator.disowned")]
+    AuthenticatorDisowned {
+        /// Which.
+        authenticator: AuthenticatorId,
+        /// Whose.
+        subject: SubjectId,
+    },
 }
 
 /// The run before the one that begins.
@@ -651,6 +680,18 @@ pub struct Predecessor {
 /// record, keeps what is personal in it from being guessed.
 pub fn decision_record_digest(salt: &[u8; 16], canonical_record: &[u8]) -> Digest {
     Digest::of_parts(&[b"counterfoil/decision/v1\0", salt, canonical_record])
+}
+
+/// The same of a stored record, which carries its salt in its member `salt`; none for bytes that have no such salt.
+pub fn stored_record_digest(record: &[u8]) -> Option<Digest> {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    #[derive(Deserialize)]
+    struct Salted {
+        salt: String,
+    }
+    let Salted { salt } = serde_json::from_slice(record).ok()?;
+    let salt: [u8; 16] = URL_SAFE_NO_PAD.decode(salt).ok()?.try_into().ok()?;
+    Some(decision_record_digest(&salt, record))
 }
 
 impl EventKind {
@@ -698,6 +739,9 @@ impl EventKind {
             Self::PersonalErased { .. } => "personal.erased",
             Self::RequestRefused { .. } => "request.refused",
             Self::CodeRefused { .. } => "code.refused",
+            Self::InvitationBrought { .. } => "invitation.brought",
+            Self::InvitationRefused { .. } => "invitation.refused",
+            Self::AuthenticatorDisowned { .. } => "authenticator.disowned",
         }
     }
 }

@@ -193,6 +193,7 @@ impl Meaning {
                 self.provide(place, at, Cause::Enrolled(*authenticator));
             }
             EventKind::AuthenticatorRemoved { authenticator, .. }
+            | EventKind::AuthenticatorDisowned { authenticator, .. }
             | EventKind::AuthenticatorDisabled { authenticator, .. } => {
                 self.unusable.insert(*authenticator, (place, at));
             }
@@ -259,7 +260,9 @@ impl Meaning {
             | EventKind::NoticeSent { .. }
             | EventKind::PersonalErased { .. }
             | EventKind::RequestRefused { .. }
-            | EventKind::CodeRefused { .. } => {}
+            | EventKind::CodeRefused { .. }
+            | EventKind::InvitationBrought { .. }
+            | EventKind::InvitationRefused { .. } => {}
         }
     }
 

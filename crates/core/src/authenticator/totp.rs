@@ -102,7 +102,7 @@ impl TotpSecret {
             user_verified: false,
             hardware_bound: false,
             txn_digest: None,
-            channel: None,
+            channel: Method::AppCode.unnamed_channel().map(str::to_owned),
         };
         Ok(Matched { step, proof: Proof::typed(holder.subject, fact, Some(step)) })
     }

@@ -14,6 +14,7 @@ pub(super) const OWN: &[(&str, &str)] = embedded!("own/":
     "transactions/api_key_issue.de.txt", "transactions/api_key_issue.en.txt", "transactions/api_key_issue.json",
     "transactions/authenticator_enrol.de.txt", "transactions/authenticator_enrol.en.txt", "transactions/authenticator_enrol.json",
     "transactions/authenticator_remove.de.txt", "transactions/authenticator_remove.en.txt", "transactions/authenticator_remove.json",
+    "transactions/authenticator_vouch.de.txt", "transactions/authenticator_vouch.en.txt", "transactions/authenticator_vouch.json",
     "transactions/client_create.de.txt", "transactions/client_create.en.txt", "transactions/client_create.json",
     "transactions/containment_reverse.de.txt", "transactions/containment_reverse.en.txt", "transactions/containment_reverse.json",
     "transactions/policy_activate.de.txt", "transactions/policy_activate.en.txt", "transactions/policy_activate.json",

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     assurance::{Acr, Method, Tier},
-    catalogue::Action,
+    catalogue::{Action, ResourceType},
     decision::{Decision, DecisionInput, Denial, DenialCause, Grounds, Permit, StepUp, SubjectFacts},
     digest::Digest,
     evidence::{Evidence, RelayVerdict, Shown},
@@ -24,49 +24,73 @@ pub fn decide(input: &DecisionInput, pack: &Pack) -> Decision {
     if input.session.is_none() && input.evidence != Evidence::default() {
         return decide(&DecisionInput { evidence: Evidence::default(), ..input.clone() }, pack);
     }
-    let unplaced = Case { input, pack, tier: None };
-    let Some(subject) = &input.subject else { return unplaced.deny(DenialCause::UnknownSubject, Vec::new()) };
-    let catalogue = pack.catalogue();
-    let Some(action) = catalogue.action(&input.action) else {
-        return unplaced.deny(DenialCause::UnknownAction, Vec::new());
+    let placed = match place(input, pack) {
+        Ok(placed) => placed,
+        Err(decision) => return *decision,
     };
-    let of_action = Case { tier: Some(action.tier), ..unplaced };
-    let kind = catalogue.resource_type(&action.resource_type).filter(|kind| kind.name == input.resource.kind);
-    let Some(kind) = kind else { return of_action.deny(DenialCause::WrongResourceType, Vec::new()) };
-    let transaction = match transaction(input, pack, action) {
-        Ok(transaction) => transaction,
-        Err(cause) => return of_action.deny(cause, Vec::new()),
-    };
-    let exact = transaction.as_ref().map(|(_, transaction)| transaction);
-    let tier = match action.effective_tier(&input.resource, kind, &input.asserted, exact, &input.moved) {
-        Ok(tier) => tier,
-        Err(given) => {
-            let cause = DenialCause::InvalidFact {
-                fact: "asserted.resource.sensitivity".into(),
-                reason: format!("{given} names no tier"),
-            };
-            return of_action.deny(cause, Vec::new());
-        }
-    };
-    let case = Case { tier: Some(tier), ..unplaced };
-    if subject.suspended {
-        return case.deny(DenialCause::SubjectSuspended, Vec::new());
-    }
-    if input.session.as_ref().is_some_and(|s| s.contained || s.relay == RelayVerdict::Proven) {
-        return case.deny(DenialCause::Contained, Vec::new());
-    }
-    let Some(slice) = pack.slices.get(&action.name).and_then(|tiers| tiers.get(&tier)) else {
-        return case.failed(EvaluationFailed("no policies were prepared for this action at its tier".into()));
-    };
-    let with_type = transaction.as_ref().map(|(kind, transaction)| (*kind, transaction));
-    let scene = match Scene::new(pack, slice, input, subject, action, kind, with_type) {
+    let case = Case { input, pack, tier: Some(placed.tier) };
+    let scene = match placed.scene(input, pack) {
         Ok(scene) => scene,
         Err(Unfit::Failed(error)) => return case.failed(error),
         Err(Unfit::Fact(fact)) => {
             return case.deny(DenialCause::InvalidFact { fact: fact.fact, reason: fact.reason }, Vec::new());
         }
     };
-    case.judge(&scene, slice, action, subject, tier, transaction.map(|(_, transaction)| transaction))
+    case.judge(&scene, &placed, placed.transaction.as_ref().map(|(_, transaction)| transaction.clone()))
+}
+
+/// A request with its place in the catalogue: what the policies are then asked about.
+pub(super) struct Placed<'a> {
+    pub(super) action: &'a Action,
+    pub(super) subject: &'a SubjectFacts,
+    kind: &'a ResourceType,
+    pub(super) tier: Tier,
+    pub(super) slice: &'a Slice,
+    pub(super) transaction: Option<Typed<'a>>,
+}
+
+impl<'a> Placed<'a> {
+    /// Everything that trying another proof does not change.
+    pub(super) fn scene(&self, input: &DecisionInput, pack: &'a Pack) -> Result<Scene<'a>, Unfit> {
+        let transaction = self.transaction.as_ref().map(|(kind, transaction)| (*kind, transaction));
+        Scene::new(pack, self.slice, input, self.subject, self.action, self.kind, transaction)
+    }
+}
+
+/// What stands against a request before any policy is asked, else its place.
+pub(super) fn place<'a>(input: &'a DecisionInput, pack: &'a Pack) -> Result<Placed<'a>, Box<Decision>> {
+    let unplaced = Case { input, pack, tier: None };
+    let deny = |case: Case<'_>, cause| Err(Box::new(case.deny(cause, Vec::new())));
+    let Some(subject) = &input.subject else { return deny(unplaced, DenialCause::UnknownSubject) };
+    let catalogue = pack.catalogue();
+    let Some(action) = catalogue.action(&input.action) else { return deny(unplaced, DenialCause::UnknownAction) };
+    let of_action = Case { tier: Some(action.tier), ..unplaced };
+    let kind = catalogue.resource_type(&action.resource_type).filter(|kind| kind.name == input.resource.kind);
+    let Some(kind) = kind else { return deny(of_action, DenialCause::WrongResourceType) };
+    let transaction = match transaction(input, pack, action) {
+        Ok(transaction) => transaction,
+        Err(cause) => return deny(of_action, cause),
+    };
+    let exact = transaction.as_ref().map(|(_, transaction)| transaction);
+    let tier = match action.effective_tier(&input.resource, kind, &input.asserted, exact, &input.moved) {
+        Ok(tier) => tier,
+        Err(given) => {
+            let reason = format!("{given} names no tier");
+            return deny(of_action, DenialCause::InvalidFact { fact: "asserted.resource.sensitivity".into(), reason });
+        }
+    };
+    let case = Case { tier: Some(tier), ..unplaced };
+    if subject.suspended {
+        return deny(case, DenialCause::SubjectSuspended);
+    }
+    if input.session.as_ref().is_some_and(|s| s.contained || s.relay == RelayVerdict::Proven) {
+        return deny(case, DenialCause::Contained);
+    }
+    let Some(slice) = pack.slices.get(&action.name).and_then(|tiers| tiers.get(&tier)) else {
+        let error = EvaluationFailed("no policies were prepared for this action at its tier".into());
+        return Err(Box::new(case.failed(error)));
+    };
+    Ok(Placed { action, subject, kind, tier, slice, transaction })
 }
 
 type Typed<'a> = (&'a TransactionType, Transaction);
@@ -97,16 +121,8 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn judge(
-        self,
-        scene: &Scene<'_>,
-        slice: &Slice,
-        action: &Action,
-        subject: &SubjectFacts,
-        tier: Tier,
-        transaction: Option<Transaction>,
-    ) -> Decision {
-        let input = self.input;
+    fn judge(self, scene: &Scene<'_>, placed: &Placed<'_>, transaction: Option<Transaction>) -> Decision {
+        let (input, &Placed { action, subject, tier, slice, .. }) = (self.input, placed);
         let digest = transaction.as_ref().map(Transaction::digest);
         let shown = input.evidence.shown(input.now, subject.id, digest.as_ref());
         let answer = match scene.ask(&shown, input.session.as_ref()) {
@@ -155,7 +171,8 @@ impl Case<'_> {
         let grounds = self.grounds(answer.policies);
         if tier < Tier::High || self.input.redemption_id.is_some() {
             let reason_admin = format!("permitted at tier {tier} by what was shown");
-            return Decision::Permit(Permit { grounds: Grounds { reason_admin, ..grounds }, transaction });
+            let grounds = Grounds { reason_user: reasons::of_permit(tier), reason_admin, ..grounds };
+            return Decision::Permit(Permit { grounds, transaction });
         }
         let requirement = Requirement {
             acr: shown.acr.unwrap_or(Acr::Phr).max(Acr::Phr),

@@ -3,7 +3,7 @@
 use super::{
     Names, Pack, builtin,
     cedar_schema::{self, Wanted},
-    slice, source,
+    invariants, slice, source,
     source::PolicyInfo,
 };
 use crate::{
@@ -117,11 +117,32 @@ fn is_in(path: &str, folder: &str, endings: &[&str]) -> bool {
 }
 
 impl Pack {
-    /// Compiles the pack whose files are given by their paths within its directory, parted by `/`.
+    /// Compiles the pack whose files are given by their paths within its directory, parted by `/`, and holds its
+    /// invariants against its tests.
     ///
     /// # Errors
     /// [`PackError`] for the first thing that is wrong; nothing of a pack is used unless all of it is right.
     pub fn load(files: &BTreeMap<String, Vec<u8>>) -> Result<Self, PackError> {
+        let mut pack = Self::compile(files)?;
+        let untested = invariants::hold(&pack, files)?;
+        pack.warnings.extend(untested);
+        Ok(pack)
+    }
+
+    /// The same without its invariants: to decide again what an earlier version decided, whatever is demanded of packs
+    /// today. Never to be activated.
+    ///
+    /// # Errors
+    /// [`PackError`] for the first thing that is wrong.
+    pub fn compile(files: &BTreeMap<String, Vec<u8>>) -> Result<Self, PackError> {
+        Self::build(files, None)
+    }
+
+    /// `among` are invariants, by their place, that count as policies.
+    pub(super) fn build(
+        files: &BTreeMap<String, Vec<u8>>,
+        among: Option<&dyn Fn(usize) -> bool>,
+    ) -> Result<Self, PackError> {
         let files = Files::new(files)?;
         let manifest = manifest(files.required("pack.toml")?)?;
         let mut catalogue = Catalogue::default();
@@ -144,7 +165,11 @@ impl Pack {
 
         let schema_text = cedar_schema::generate(&catalogue, &transaction_types, &Wanted::All);
         let names = names(&catalogue)?;
-        let (policies, invariants) = read_policies(&files, &manifest.languages, &parsed(&schema_text)?)?;
+        let (mut policies, invariants) = read_policies(&files, &manifest.languages, &parsed(&schema_text)?)?;
+        if let Some(among) = among {
+            let chosen = invariants.iter().enumerate().filter(|(place, _)| among(*place));
+            policies.extend(chosen.map(|(_, info)| (invariants::named(&info.id), invariants::as_policy(info))));
+        }
         let wanted = Wanted::by(policies.values());
         let schema = parsed(&cedar_schema::generate(&catalogue, &transaction_types, &wanted))?;
         let entities = entities(&files, &schema)?;
@@ -262,6 +287,9 @@ fn check_transaction_types(
     kinds: &BTreeMap<String, TransactionType>,
 ) -> Result<(), PackError> {
     let text = files.required("actions.toml")?;
+    // What is signed is the transaction: if two actions shared a type, what was approved for the lesser could be spent
+    // on the greater (R2).
+    let mut signed_for = BTreeMap::new();
     for action in catalogue.actions() {
         let Some(name) = &action.transaction_type else { continue };
         let line = text.find(&action.name).map_or(1, |at| line_at(text, at));
@@ -271,7 +299,11 @@ fn check_transaction_types(
             Some(kind) if kind.resource_type() != action.resource_type => {
                 return fail(format!("and its transaction type `{name}` are about different types of resource"));
             }
-            Some(_) => {}
+            Some(_) => {
+                if let Some(other) = signed_for.insert(name, &action.name) {
+                    return fail(format!("and `{other}` share the transaction type `{name}`: give each its own"));
+                }
+            }
         }
     }
     Ok(())
@@ -306,6 +338,11 @@ fn read_policies(files: &Files<'_>, languages: &[String], schema: &Schema) -> Re
             }
             validate(&info, schema)?;
             if path == "invariants.cedar" {
+                if info.effect != source::Effect::Forbid {
+                    let reason = format!("`{}` is no forbid", info.id);
+                    return Err(PackError::new(path, info.line, reason)
+                        .hint("an invariant says what no decision may ever permit, so it is a forbid"));
+                }
                 invariants.push(info);
             } else if let Some(twin) = policies.get(&info.id) {
                 let reason = format!("`{}` is also the id of the policy at {}:{}", info.id, twin.file, twin.line);

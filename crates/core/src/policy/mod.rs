@@ -8,9 +8,11 @@ mod builtin;
 mod cedar_schema;
 mod decide;
 mod derive;
+mod explain;
 mod facts;
 mod files;
 mod floor;
+mod invariants;
 mod reasons;
 mod scene;
 mod slice;
@@ -19,6 +21,7 @@ pub mod testing;
 
 pub use builtin::{default_pack, starter_pack};
 pub use decide::decide;
+pub use explain::{Condition, Explained, Explanation, ReadFact, explain};
 pub use files::PackError;
 pub use source::{Effect, PolicyInfo};
 
@@ -116,7 +119,8 @@ impl Pack {
         self.policies.get(id)
     }
 
-    /// Policies of `invariants.cedar`: what no version may ever permit. They are parsed and validated, not evaluated.
+    /// Policies of `invariants.cedar`: what no version may ever permit. Each is a forbid that must never change a decision;
+    /// [`Pack::load`] holds them against the pack's tests, and no request is ever decided by them.
     pub fn invariants(&self) -> &[PolicyInfo] {
         &self.invariants
     }

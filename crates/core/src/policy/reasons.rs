@@ -29,6 +29,22 @@ const STEP_UP: [(Tier, Text); 4] = [
     ),
 ];
 
+const PERMIT: [(Tier, Text); 4] = [
+    (Tier::Low, ("Your sign-in was enough for this.", "Ihre Anmeldung hat dafür genügt.")),
+    (
+        Tier::Moderate,
+        ("What you showed in this sign-in was enough.", "Was Sie in dieser Anmeldung gezeigt haben, hat genügt."),
+    ),
+    (Tier::High, ("You confirmed exactly this.", "Sie haben genau dies bestätigt.")),
+    (
+        Tier::Critical,
+        (
+            "Exactly this was confirmed with the strongest proof.",
+            "Genau dies wurde mit dem stärksten Nachweis bestätigt.",
+        ),
+    ),
+];
+
 const fn of_cause(cause: &DenialCause) -> Text {
     match cause {
         DenialCause::UnknownSubject => ("We do not know this person.", "Wir kennen diese Person nicht."),
@@ -64,6 +80,12 @@ fn both((en, de): Text) -> BTreeMap<String, String> {
 pub(super) fn of_step_up(pack: &Pack, tier: Tier, policies: &[String]) -> BTreeMap<String, String> {
     let generic = STEP_UP.iter().find(|(t, _)| *t == tier).map(|(_, text)| both(*text)).unwrap_or_default();
     with_policies(pack, Effect::Permit, policies, generic)
+}
+
+/// Why nothing was asked: what was shown was enough for the tier. A policy's own reason says what it would ask for, which is
+/// not what happened.
+pub(super) fn of_permit(tier: Tier) -> BTreeMap<String, String> {
+    PERMIT.iter().find(|(t, _)| *t == tier).map(|(_, text)| both(*text)).unwrap_or_default()
 }
 
 /// Why something is refused: what the policies that forbid it say, else what stands against it.

@@ -12,7 +12,7 @@ use crate::{
     time::Time,
     transaction::{Transaction, TransactionType},
 };
-use cedar_policy::{Authorizer, Entities, Entity, EntityUid, Request};
+use cedar_policy::{Authorizer, Entities, Entity, EntityUid, PolicySet, Request};
 use std::collections::HashSet;
 
 /// A request before its evidence: everything that trying another proof does not change.
@@ -102,17 +102,27 @@ impl<'a> Scene<'a> {
 
     /// Asks with this evidence and this session.
     pub(super) fn ask(&self, shown: &Shown, session: Option<&SessionFacts>) -> Result<Answer, EvaluationFailed> {
+        judge(&self.request, &self.slice.policies, &self.entities(shown, session)?)
+    }
+
+    /// Everything that the policies see with this evidence and this session.
+    pub(super) fn entities(&self, shown: &Shown, session: Option<&SessionFacts>) -> Result<Entities, EvaluationFailed> {
         let mut cast = self.cast.clone();
         cast.push(facts::evidence(shown, self.evidence.clone(), &self.pack.wanted)?);
         cast.push(facts::session(session, self.now, self.session.clone(), &self.pack.wanted)?);
         let entities = self.slice.base.clone().add_entities(cast, Some(&self.pack.schema));
-        let entities = entities.map_err(|error| EvaluationFailed(error.to_string()))?;
-        judge(&self.request, self.slice, &entities)
+        entities.map_err(|error| EvaluationFailed(error.to_string()))
+    }
+
+    /// The request as Cedar has it.
+    pub(super) const fn request(&self) -> &Request {
+        &self.request
     }
 }
 
-fn judge(request: &Request, slice: &Slice, entities: &Entities) -> Result<Answer, EvaluationFailed> {
-    let response = Authorizer::new().is_authorized(request, &slice.policies, entities);
+/// What these policies say. Cedar's own decision goes no further.
+pub(super) fn judge(request: &Request, policies: &PolicySet, entities: &Entities) -> Result<Answer, EvaluationFailed> {
+    let response = Authorizer::new().is_authorized(request, policies, entities);
     // Cedar skips a policy that errs, so a `forbid` that errs would let pass.
     if let Some(error) = response.diagnostics().errors().next() {
         return Err(EvaluationFailed(error.to_string()));

@@ -90,7 +90,7 @@ struct Case {
     #[serde(default)]
     scopes: Vec<String>,
     client_id: Option<String>,
-    expect: Expected,
+    expect: Option<Expected>,
 }
 
 #[derive(Deserialize)]
@@ -182,6 +182,53 @@ struct Expected {
     would_take: Option<Vec<Acr>>,
 }
 
+/// A test's question.
+#[derive(Clone, Debug)]
+pub struct TestCase {
+    /// File within the pack.
+    pub file: String,
+    /// Line where the test begins, from 1.
+    pub line: usize,
+    /// The test's name.
+    pub name: String,
+    /// What is asked, with everything that is known.
+    pub input: DecisionInput,
+}
+
+/// The questions of every test of the pack.
+///
+/// # Errors
+/// [`PackError`] for a test file that cannot be read.
+pub fn cases(pack: &Pack) -> Result<Vec<TestCase>, PackError> {
+    let files = pack.tests().iter().map(|(file, source)| cases_of(pack, file, source));
+    Ok(files.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+fn cases_of(pack: &Pack, file: &str, source: &str) -> Result<Vec<TestCase>, PackError> {
+    parse(file, source)?
+        .map(|(line, case)| case.expected(file, line).map(|_| question(pack, file, line, &case)))
+        .collect()
+}
+
+/// The questions of a file that has the form of tests but need not say what is expected.
+///
+/// # Errors
+/// [`PackError`] where it cannot be read.
+pub fn questions_of(pack: &Pack, file: &str, source: &str) -> Result<Vec<TestCase>, PackError> {
+    Ok(parse(file, source)?.map(|(line, case)| question(pack, file, line, &case)).collect())
+}
+
+fn question(pack: &Pack, file: &str, line: usize, case: &Case) -> TestCase {
+    TestCase { file: file.to_owned(), line, name: case.name.clone(), input: case.input(pack) }
+}
+
+fn parse(file: &str, source: &str) -> Result<impl Iterator<Item = (usize, Case)>, PackError> {
+    let parsed: File = toml::from_str(source).map_err(|error| {
+        PackError::new(file, error.span().map_or(1, |span| line_at(source, span.start)), error.message())
+    })?;
+    Ok(parsed.test.into_iter().map(|case| (line_at(source, case.span().start), case.into_inner())))
+}
+
 /// Runs every test of the pack.
 ///
 /// # Errors
@@ -189,14 +236,9 @@ struct Expected {
 pub fn run(pack: &Pack) -> Result<Vec<TestReport>, PackError> {
     let mut reports = Vec::new();
     for (file, source) in pack.tests() {
-        let parsed: File = toml::from_str(source).map_err(|error| {
-            PackError::new(file, error.span().map_or(1, |span| line_at(source, span.start)), error.message())
-        })?;
-        for case in parsed.test {
-            let line = line_at(source, case.span().start);
-            let case = case.into_inner();
+        for (line, case) in parse(file, source)? {
             let decision = decide(&case.input(pack), pack);
-            let problems = case.expect.compare(&decision);
+            let problems = case.expected(file, line)?.compare(&decision);
             reports.push(TestReport { file: file.clone(), line, name: case.name, problems });
         }
     }
@@ -213,6 +255,11 @@ const fn usual_ceiling(method: Method) -> Acr {
 }
 
 impl Case {
+    fn expected(&self, file: &str, line: usize) -> Result<&Expected, PackError> {
+        let missing = || PackError::new(file, line, format!("the test \"{}\" expects nothing", self.name));
+        self.expect.as_ref().ok_or_else(|| missing().hint("say what must come out: expect = { outcome = \"…\" }"))
+    }
+
     fn input(&self, pack: &Pack) -> DecisionInput {
         let subject = SubjectId::new(NOW, [1; 10]);
         // One authenticator of each kind, so that a proof and an enrolment of the same kind are of the same one.

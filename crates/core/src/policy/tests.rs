@@ -83,9 +83,105 @@ fn a_test_of_a_pack_can_fail() {
         (failed.len(), failed[0].file.as_str(), failed[0].line, failed[0].problems.len()),
         (1, "tests/own.toml", 3, 2)
     );
-    let broken = load(&with("tests/broken.toml", "[[test]]\nname = \"x\"\nacton = \"me.read\"\n"));
-    let error = testing::run(&broken).expect_err("refused");
+    let broken = with("tests/broken.toml", "[[test]]\nname = \"x\"\nacton = \"me.read\"\n");
+    let error = testing::run(&Pack::compile(&broken).unwrap()).expect_err("refused");
     assert_eq!(error.file, "tests/broken.toml");
+    // The invariants are held against every test, so a pack with tests that nobody can read is none.
+    assert_eq!(Pack::load(&broken).map(|_| ()).unwrap_err().file, "tests/broken.toml");
+}
+
+#[test]
+fn a_pack_that_violates_an_invariant_is_refused() {
+    for (invariant, told) in [
+        // A permit that must not be.
+        (r#"@id("x") forbid (principal, action in Action::"balance.read", resource);"#, "is decided `permit`"),
+        (
+            r#"@id("x") forbid (principal, action in Action::"tier/moderate", resource)
+               unless { context.evidence.phishing_resistant };"#,
+            "is decided `permit`",
+        ),
+        // A step-up that asks for what must not be enough: nothing was shown yet, so only the trial finds it.
+        (
+            r#"@id("x") forbid (principal, action in Action::"tier/moderate", resource)
+               when { context.evidence.methods.contains("app_code") && context.session.recovered_age > 1 &&
+                      !(context.evidence.age <= 900 && context.evidence.password_age < 900) };"#,
+            "is decided `step_up`",
+        ),
+        // One that fails says nothing, and what says nothing forbids nothing.
+        (
+            r#"@id("x") forbid (principal, action, resource)
+               when { context.session.recovered_age * 9223372036854775807 > 5 };"#,
+            "fails to evaluate",
+        ),
+    ] {
+        let files = with("invariants.cedar", &format!("\n{invariant}"));
+        let error = Pack::load(&files).map(|_| ()).expect_err(invariant);
+        assert_eq!((error.file.as_str(), error.line), ("invariants.cedar", 2), "{error}");
+        assert!(error.reason.contains("the invariant `x`") && error.reason.contains(told), "{error}");
+        assert!(error.reason.contains("(tests/"), "which test shows it: {error}");
+        assert!(Pack::compile(&files).is_ok(), "what it decided before can be decided again");
+    }
+    let permit = with("invariants.cedar", r#"@id("x") permit (principal, action, resource);"#);
+    assert!(Pack::load(&permit).map(|_| ()).expect_err("refused").reason.contains("no forbid"));
+}
+
+#[test]
+fn an_invariant_decides_nothing_and_one_that_no_test_asks_is_pointed_at() {
+    let files = with(
+        "invariants.cedar",
+        r#"@id("nobody-exports") forbid (principal, action in Action::"key.export/critical", resource)
+           when { principal.username == "nobody" };"#,
+    );
+    let (pack, plain) = (load(&files), load(&default_pack()));
+    assert_eq!(pack.invariants().len(), 1);
+    assert!(pack.policy("nobody-exports").is_none() && pack.policies().count() == plain.policies().count());
+    let mut alone = files;
+    alone.retain(|path, _| !path.starts_with("tests/"));
+    alone.insert("tests/own.toml".into(), default_pack()["tests/own.toml"].clone());
+    let warnings = load(&alone).warnings().to_vec();
+    assert!(warnings.iter().any(|warning| warning.contains("nobody-exports")), "{warnings:?}");
+}
+
+#[test]
+fn an_explanation_says_which_condition_failed_and_what_each_policy_read() {
+    let pack = load(&default_pack());
+    let cases = testing::cases(&pack).unwrap();
+    let case = |name: &str| &cases.iter().find(|case| case.name.starts_with(name)).unwrap().input;
+    let asked = case("moderate: codes in a session whose key nobody knows");
+    let explained = explain(asked, &pack);
+    assert_eq!(explained.answer, decide(asked, &pack).record());
+    let policy = |id: &str| explained.policies.iter().find(|policy| policy.id == id).unwrap();
+    let code = policy("moderate-app-code-on-known-device");
+    let failed: Vec<&str> = code.conditions.iter().filter(|c| !c.holds()).map(|c| c.text.as_str()).collect();
+    assert_eq!((code.matched, failed.as_slice()), (false, ["context.session.known_device"].as_slice()), "{code:?}");
+    let read = |name: &str| code.facts.iter().find(|fact| fact.name == name).unwrap().value.clone();
+    assert_eq!(read("context.session.known_device").as_deref(), Some("false"));
+    assert_eq!(read("context.evidence.app_code_age").as_deref(), Some("20"));
+    let staff = policy("treasury-staff");
+    assert!(!staff.matched && staff.conditions[0].unless && staff.conditions[0].value == Some(true), "{staff:?}");
+    assert_eq!(staff.facts[0].name, r#"principal in Group::"treasury""#);
+    assert_eq!(staff.facts[0].value.as_deref(), Some("true"));
+    // What would permit after the step-up is named, and did not match yet.
+    assert!(policy("moderate-phishing-resistant").spoke && !policy("moderate-phishing-resistant").matched);
+
+    let mut unknown = asked.clone();
+    unknown.subject = None;
+    let explained = explain(&unknown, &pack);
+    assert_eq!((explained.answer, explained.policies), (decide(&unknown, &pack).record(), Vec::new()));
+}
+
+#[test]
+fn every_test_of_the_pack_is_explained_as_it_is_decided() {
+    let pack = load(&default_pack());
+    for case in testing::cases(&pack).unwrap() {
+        let explained = explain(&case.input, &pack);
+        assert_eq!(explained.answer, decide(&case.input, &pack).record(), "{}", case.name);
+        for policy in &explained.policies {
+            // A policy matches if and only if all its conditions are as it wants them; each was asked by itself.
+            let all = policy.conditions.iter().all(Condition::holds);
+            assert_eq!(policy.matched, all, "{}: {policy:?}", case.name);
+        }
+    }
 }
 
 #[test]
@@ -122,6 +218,12 @@ fn what_is_wrong_with_a_pack_is_said_with_file_and_line() {
         (edited("actions.toml", "tier = \"moderate\"", "tier = \"medium\""), "actions.toml", 12, "medium"),
         (edited("actions.toml", "transaction_type = \"payout_change\"", ""), "actions.toml", 16, "no transaction type"),
         (edited("actions.toml", "= \"payout_change\"", "= \"payout\""), "actions.toml", 16, "unknown transaction type"),
+        (
+            edited("actions.toml", "= \"key_export\"", "= \"payout_change\""),
+            "actions.toml",
+            16,
+            "share the transaction type",
+        ),
         (edited("actions.toml", "[resource_types.account]", "[resource_types.in]"), "actions.toml", 3, "no name"),
         (
             edited("actions.toml", "[resource_types.account]", "[resource_types.person]"),

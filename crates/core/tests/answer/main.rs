@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
 mod challenge;
+mod laundering;
 mod passkey;
 mod password;
 mod registration;

@@ -65,6 +65,30 @@ fn a_credential_is_read_out_of_its_attestation() {
     assert!(credential.user_verifying && !credential.hardware_bound && credential.attestation.is_none());
 }
 
+/// No trust anchors are configured, so nothing that an authenticator says of itself makes its key one in hardware: no
+/// attestation by its own key, no model number, no claim that the key cannot be copied.
+#[test]
+fn nothing_that_an_authenticator_says_of_itself_makes_its_key_hardware() {
+    let key = key();
+    let own = Cbor::Map(vec![("alg".into(), (-7).into()), ("sig".into(), Cbor::Bytes(vec![0x30; 70]))]);
+    let chain = Cbor::Array(vec![Cbor::Bytes(vec![0x30; 400])]);
+    let with_chain = Cbor::Map(vec![
+        ("alg".into(), (-7).into()),
+        ("sig".into(), Cbor::Bytes(vec![0x30; 70])),
+        ("x5c".into(), chain),
+    ]);
+    for (format, statement) in [("none", Cbor::Map(vec![])), ("packed", own), ("packed", with_chain)] {
+        for flags in [0b0100_0101, 0b0100_1101, 0b0101_1101] {
+            let data = Cbor::Bytes(authenticator_data(flags, &key));
+            let members = [("fmt", format.into()), ("attStmt", statement.clone()), ("authData", data)];
+            let object = parse_attestation_object(&object(&members)).unwrap();
+            let credential = object.credential(RP_ID, true, vec![]).unwrap();
+            assert!(!credential.hardware_bound, "{format} {flags:b}");
+            assert_eq!(credential.attestation.is_some(), format != "none");
+        }
+    }
+}
+
 #[test]
 fn a_registration_that_is_not_whole_is_refused() {
     let key = key();

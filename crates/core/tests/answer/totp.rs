@@ -23,6 +23,7 @@ fn a_code_is_good_in_its_step_and_in_the_next() {
             assert_eq!(matched.step, step_at(now.plus_seconds(steps * 30)), "the step that is used up");
             assert_eq!(matched.proof.totp_step(), Some(matched.step));
             assert_eq!((matched.proof.subject(), matched.proof.fact().method), (ada(), Method::AppCode));
+            assert_eq!(matched.proof.fact().channel.as_deref(), Method::AppCode.unnamed_channel());
         }
     }
 }

@@ -1,6 +1,7 @@
 // The administration: tables first, the filter in the address, j/k/Enter, one decision as a story.
 
 import { $, h, lang, minutes, named, precisely, show, t, time, when } from "./dom.js";
+import { saveEvidence } from "./evidence.js";
 import { post } from "./proof.js";
 import { run, settle } from "./refusal.js";
 import { cell, row, table } from "./table.js";
@@ -135,20 +136,19 @@ function story(view) {
         requirement && [h("h3", {}, t("admin.story.requirement")), pairs(requirement)]),
       chapter(t("admin.story.followed"), "", view.followed.length === 0 ? h("p", {}, t("admin.story.followed.empty")) : h("ul", { class: "items" }, view.followed.map((event) =>
         h("li", {}, h("div", {}, h("strong", {}, event.title), event.detail && h("p", {}, event.detail), h("p", { class: "facts" }, h("span", { class: "mono" }, event.kind), event.leaf !== undefined && h("span", {}, `${t("admin.col.leaf")} ${event.leaf}`))), time(event.at, precisely(event.at)))))))),
-    view.evidence_url && h("p", {}, h("button", { onclick: () => save(view) }, t("admin.story.bundle"))),
+    view.evidence_url && h("p", {}, h("button", { id: "save-evidence", onclick: (event) => save(view, event.currentTarget) }, t("evidence.save")), h("span", { class: "small" }, " ", t("evidence.save.text"))),
     panel(undefined, h("details", {}, h("summary", {}, t("admin.story.raw")), h("pre", {}, JSON.stringify(view.raw, null, 2)))),
   ];
 }
 
-async function save({ evidence_url: url, id: decision }) {
+async function save({ evidence_url: url, id: decision }, button) {
+  button.disabled = true;
   try {
-    const bundle = await post(url);
-    const blob = URL.createObjectURL(new Blob([JSON.stringify(bundle, null, 2)], { type: "application/json" }));
-    h("a", { href: blob, download: `counterfoil-${decision}.json` }).click();
-    URL.revokeObjectURL(blob);
+    await saveEvidence(url, decision);
   } catch (error) {
     settle(error);
   }
+  button.disabled = false;
 }
 
 // ---- policies, log, people ----

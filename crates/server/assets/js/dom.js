@@ -70,6 +70,12 @@ export function minutes(millis) {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
+/** 45 → "45 seconds", 300 → "5 minutes", in the reader's language. */
+export function inWords(seconds) {
+  const [unit, size] = seconds < 90 ? ["second", 1] : seconds < 5400 ? ["minute", 60] : ["hour", 3600];
+  return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(Math.ceil(seconds / size));
+}
+
 /** As on paper: groups of four. */
 export const grouped = (iban) => iban.replace(/\s/g, "").replace(/(.{4})(?=.)/g, "$1 ");
 
@@ -98,7 +104,9 @@ export function go(next) {
 export function ownPath(text) {
   if (!text) return undefined;
   const url = new URL(text, location.origin);
-  return url.origin === location.origin && text.startsWith("/") ? url.pathname + url.search + url.hash : undefined;
+  // A path that begins with two slashes would be another host's in a link.
+  const own = url.origin === location.origin && text.startsWith("/") && !url.pathname.includes("//");
+  return own ? url.pathname + url.search + url.hash : undefined;
 }
 
 const choice = $("lang");

@@ -7,20 +7,53 @@ import { beside, refuse, run, settle } from "./refusal.js";
 
 const secret = location.hash.slice(1);
 const inviting = location.pathname === "/init";
-const onward = ownPath(new URLSearchParams(location.search).get("to")) ?? "/me";
+const address = new URLSearchParams(location.search);
+const to = ownPath(address.get("to"));
+const onward = inviting ? "/sign-in?to=/me" : (to ?? "/me");
 
 run(async () => {
   if (inviting && !secret) throw new Problem("invitation-spent");
-  const view = inviting ? await post("/init", { secret }) : await post("/me/passkey/options");
+  const known = Object.fromEntries(Object.entries({ to, confirmed: address.get("confirmed") }).filter(([, value]) => value));
+  const view = inviting ? await post("/init", { secret }) : await post("/me/passkey/options", known);
   if (view.next) return go(view.next);
-  return ask(view);
+  return view.name_first ? nameFirst(view) : ask(view);
 });
+
+// A further passkey: what is added is confirmed with the present one, and made then.
+function nameFirst(view) {
+  const error = h("p", { class: "error", id: "name-error", role: "alert" });
+  const name = h("input", { id: "name", maxlength: 40, autocomplete: "off", "aria-describedby": "name-error", value: t("enrol.name.default", { date: onDay(view.now) }) });
+  const button = h("button", { class: "primary" }, t("enrol.confirm.submit"));
+  show(h("section", { class: "card" },
+    h("h1", {}, t("enrol.confirm.title")),
+    h("p", {}, t("enrol.confirm.text")),
+    h("p", { class: "small" }, t("enrol.for", { name: view.person.name, host })),
+    h("form", { class: "stack", novalidate: true, onsubmit: async (event) => {
+      event.preventDefault();
+      error.textContent = "";
+      button.disabled = true;
+      try {
+        await post("/me/passkey/options", { name: name.value.trim() || t("method.passkey"), ...(to && { to }) });
+      } catch (problem) {
+        if (problem.body?.pointer !== "/name") return settle(problem);
+        error.textContent = t("error.name");
+      }
+      button.disabled = false;
+      return undefined;
+    } },
+      h("div", {}, h("label", { for: "name" }, t("enrol.name")), name), button, error)));
+}
 
 function ask(view) {
   const error = h("p", { class: "error", id: "name-error", role: "alert" });
   const status = h("p", { class: "status", role: "status" });
   const name = h("input", { id: "name", maxlength: 40, autocomplete: "off", "aria-describedby": "name-error", value: t("enrol.name.default", { date: onDay(view.now) }) });
   const button = h("button", { class: "primary" }, t("enrol.submit"));
+  // A name that was confirmed stays.
+  if (view.name) {
+    name.value = view.name;
+    name.readOnly = true;
+  }
   const form = h("form", { class: "stack", novalidate: true, onsubmit: async (event) => {
     event.preventDefault();
     error.textContent = "";
@@ -30,7 +63,7 @@ function ask(view) {
       const credential = await passkey.create(view.creation_options);
       const answer = { challenge: view.challenge, credential, name: name.value.trim() || t("method.passkey") };
       stop();
-      done(inviting ? await post("/init/passkey", { secret, ...answer }) : await post("/me/passkey", answer));
+      done(inviting ? await post("/init/passkey", answer) : await post("/me/passkey", answer));
     } catch (problem) {
       const named = problem.body?.pointer === "/name" && t("error.name");
       const text = problem instanceof Problem && !problem.body.next && (named || beside(problem));
@@ -66,11 +99,13 @@ function goodFor({ ceiling, rises_at: rises }) {
 function done(reply) {
   if (reply.next) return go(reply.next);
   const made = reply.authenticator;
+  // The link has done what it can: it need not stay in the address bar.
+  if (inviting) history.replaceState(null, "", location.pathname);
   show(h("section", { class: "card" },
     h("h1", {}, t("enrol.done.title")),
     h("p", { class: "lead" }, t("enrol.done.text", { name: made.name })),
     h("div", { class: "hint" }, h("p", {}, goodFor(made))),
     reply.told > 0 && h("p", {}, t("enrol.done.told")),
-    h("a", { class: "button primary", id: "onward", href: onward }, t("enrol.done.back"))));
+    h("a", { class: "button primary", id: "onward", href: onward }, t(inviting ? "init.sign_in" : "enrol.done.back"))));
   return undefined;
 }

@@ -1,11 +1,19 @@
 // One's own account: authenticators with what each is good for, sessions, what was confirmed and decided.
 
 import { $, go, h, named, show, t, time, when } from "./dom.js";
+import { saveEvidence } from "./evidence.js";
 import { post, Problem } from "./proof.js";
 import { beside, run, settle } from "./refusal.js";
 import { cell, row, table } from "./table.js";
 
-run(() => load());
+run(async () => {
+  const confirmed = new URLSearchParams(location.search).get("confirmed");
+  if (!confirmed) return load();
+  // Done once, whoever loads this address again.
+  history.replaceState(null, "", location.pathname + location.hash);
+  const { action } = await post(`/me/confirmed/${encodeURIComponent(confirmed)}`);
+  return load(named(`me.done.${action}`, ""));
+});
 
 async function load(said) {
   const view = await post("/me");
@@ -20,7 +28,8 @@ async function act(path, body, said) {
     if (next) return go(next);
     return await load(said);
   } catch (error) {
-    const text = error instanceof Problem && !error.body.next && beside(error);
+    const why = error.slug === "not-changed" && named(`me.why.${error.body.why}`, "");
+    const text = why || (error instanceof Problem && !error.body.next && beside(error));
     if (!text) return settle(error);
     $("said").textContent = text;
   }
@@ -54,17 +63,7 @@ function authenticators({ authenticators: all, enrol }) {
 }
 
 function authenticator(one) {
-  const sure = h("div", { class: "acts", hidden: true });
-  const ask = one.removable && one.state === "active" && h("button", { class: "quiet danger small-button", onclick: () => {
-    ask.hidden = true;
-    sure.hidden = false;
-    sure.querySelector("button").focus();
-  } }, t("me.remove"));
-  sure.append(
-    h("button", { class: "small-button", onclick: () => { sure.hidden = true; ask.hidden = false; ask.focus(); } }, t("cancel")),
-    h("button", { class: "small-button danger", onclick: () => act(`/me/authenticators/${one.id}/remove`, {}) }, t("me.remove.yes")));
-  const question = h("span", { class: "unseen" }, t("me.remove.sure", { name: one.name }));
-  sure.prepend(question);
+  const path = `/me/authenticators/${one.id}`;
   return h("li", {},
     h("div", {},
       h("h3", {}, one.name),
@@ -75,11 +74,31 @@ function authenticator(one) {
         h("span", {}, one.last_used_at ? t("me.last_used", { date: when(one.last_used_at) }) : t("me.never_used")),
         one.synced && h("span", {}, t("me.synced")),
         one.this_device && h("span", {}, t("me.this_device")))),
-    ask && h("div", {}, ask, sure));
+    h("div", {},
+      one.vouchable && h("div", { class: "acts" },
+        h("button", { class: "small-button", onclick: () => act(`${path}/vouch`, {}) }, t("me.vouch"))),
+      one.removable && asked(t("me.remove"), t("me.remove.sure", { name: one.name }), t("me.remove.yes"), () => act(`${path}/remove`, {})),
+      one.disownable && asked(t("me.disown"), t("me.disown.sure", { name: one.name }), t("me.disown.yes"),
+        () => act(`${path}/disown`, {}, t("me.disowned")))));
 }
 
-function goodFor({ state, method, ceiling, rises_at: rises }) {
-  if (state !== "active") return h("p", { class: "limited" }, t(state === "removed" ? "me.removed" : "me.disabled"));
+// One click asks, the second does it; what is asked is read aloud.
+function asked(title, question, yes, done) {
+  const sure = h("div", { class: "acts", hidden: true });
+  const ask = h("button", { class: "quiet danger small-button", onclick: () => {
+    ask.hidden = true;
+    sure.hidden = false;
+    sure.querySelector("button").focus();
+  } }, title);
+  sure.append(
+    h("span", { class: "unseen" }, question),
+    h("button", { class: "small-button", onclick: () => { sure.hidden = true; ask.hidden = false; ask.focus(); } }, t("cancel")),
+    h("button", { class: "small-button danger", onclick: done }, yes));
+  return h("div", {}, ask, sure);
+}
+
+function goodFor({ state, why, method, ceiling, rises_at: rises }) {
+  if (state !== "active") return h("p", { class: "limited" }, named(why ? `me.disabled.${why}` : `me.${state}`, t("me.disabled")));
   if (method === "password") return h("p", { class: "limited" }, t("good_for.aal1"));
   if (rises) return h("p", { class: "limited" }, t("good_for.rises", { date: when(rises) }));
   if (method === "passkey" && ceiling === "aal2") return h("p", { class: "limited" }, t("good_for.passkey.aal2"));
@@ -116,7 +135,18 @@ function confirmations({ confirmations: all }) {
         // The text that was confirmed, line by line; its first line is the title.
         h("p", { class: "lines" }, (one.text.startsWith(one.title) ? one.text.slice(one.title.length) : one.text).trim().replace(/\n{2,}/g, "\n")),
         h("p", { class: "facts" }, h("span", {}, one.client), h("span", {}, time(one.at)), h("span", { class: "mono" }, one.counterfoil))),
-      outcome(one.outcome)))));
+      h("div", { class: "actions" }, outcome(one.outcome),
+        one.evidence_url && h("button", { class: "small-button", "aria-label": `${t("evidence.save")}: ${one.counterfoil}`, onclick: (event) => save(one, event.currentTarget) }, t("evidence.save")))))));
+}
+
+async function save({ evidence_url: url, counterfoil }, button) {
+  button.disabled = true;
+  try {
+    await saveEvidence(url, counterfoil);
+  } catch (error) {
+    settle(error);
+  }
+  button.disabled = false;
 }
 
 function decisions({ decisions: all }) {

@@ -1,6 +1,6 @@
 // What was refused, why, and what the person can do now: never a code alone.
 
-import { go, h, has, issuer, minutes, show, t, when } from "./dom.js";
+import { go, h, has, inWords, issuer, show, t, when } from "./dom.js";
 import { able, Problem } from "./proof.js";
 
 const ASK = ["denied", "forbidden", "contained", "internal"];
@@ -15,11 +15,13 @@ export function refuse(problem) {
   const key = has(`refusal.${slug}.title`) ? `refusal.${slug}` : otherwise;
   const warning = slug === "relay-suspected";
   const values = { issuer: body.issuer ?? issuer };
+  // Who relays this page rewrites our address in it too: where it names the page itself, it sends nobody to us.
+  const here = warning && new URL(values.issuer).origin === location.origin;
   const back = body.back;
   show(
     h("section", { class: warning ? "card refusal warning" : "card refusal", role: warning ? "alert" : undefined },
       h("h1", {}, t(`${key}.title`)),
-      h("p", { class: "lead" }, t(`${key}.text`, values)),
+      h("p", { class: "lead" }, t(here ? `${key}.here` : `${key}.text`, values)),
       body.reason && h("p", {}, body.reason),
       body.rises_at && h("p", {}, t(`${key}.until`, { date: when(body.rises_at) })),
       h("h2", {}, t("refusal.what_now")),
@@ -34,7 +36,7 @@ export function refuse(problem) {
 
 /** What stands beside a field when its value was refused, or nothing when the whole page must say it. */
 export function beside({ slug, body }) {
-  if (slug === "throttled") return t("error.throttled", { time: minutes((body.retry_after_seconds ?? 30) * 1000) });
+  if (slug === "throttled") return t("error.throttled", { time: inWords(body.retry_after_seconds ?? 30) });
   if (!has(`error.${slug}`)) return undefined;
   const left = body.attempts_left;
   return [t(`error.${slug}`), body.reason, left !== undefined && t("error.attempts_left", { n: left })].filter(Boolean).join(" ");

@@ -15,7 +15,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 /// What the demo is told.
 #[derive(ClapArgs)]
@@ -85,6 +88,14 @@ async fn demo(args: Args, format: Format) -> Result<(), Failure> {
     apply_registry::apply(&app, &seed.registry(), app.now()).await.map_err(Failure::new)?;
     start::reload(&app).await;
 
+    // The demo does not need it: `counterfoil admin` and `contain` do.
+    let offered = match super::socket::offer(&app).await {
+        Ok(offered) => Some(offered),
+        Err(failure) => {
+            tracing::warn!(%failure, "the operator's socket is not there");
+            None
+        }
+    };
     let acceptor = match &tls {
         Some(made) => Some(listen::tls(&made.files.certificate, &made.files.key).map_err(Failure::new)?),
         None => None,
@@ -116,6 +127,7 @@ async fn demo(args: Args, format: Format) -> Result<(), Failure> {
     for task in [server, application] {
         task.await.map_err(Failure::new)?.map_err(Failure::new)?;
     }
+    drop(offered);
     app.store.close().await;
     drop(scratch);
     Ok(())
@@ -128,20 +140,23 @@ async fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Failure>
     })
 }
 
-/// Until ^C or SIGTERM.
-pub async fn stopped() {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
-    let terminated = async {
-        match &mut terminate {
+/// Until ^C or SIGTERM. They are heard from the call on, not from the first wait on: whoever is told "ready" may end it at once.
+pub fn stopped() -> impl Future<Output = ()> {
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    let mut interrupt = signal(SignalKind::interrupt()).ok();
+    async fn heard(signal: &mut Option<Signal>) {
+        match signal {
             Some(signal) => {
                 signal.recv().await;
             }
             None => std::future::pending().await,
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
+    }
+    async move {
+        tokio::select! {
+            () = heard(&mut interrupt) => {}
+            () = heard(&mut terminate) => {}
+        }
     }
 }
 

@@ -1,17 +1,18 @@
 //! `counterfoil serve`: one node, by its configuration file. SIGHUP reads registry and policies again, or says why not.
 
-use super::{Failure, Format};
+use super::{Failure, socket};
 use crate::{app::App, config::Config, flows::apply_registry, http, listen, registry::Registry, start};
 use clap::Args as ClapArgs;
+use counterfoil_core::policy::Pack;
 use std::{path::PathBuf, sync::Arc};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What `serve` is told.
 #[derive(ClapArgs)]
 pub struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE", default_value = "counterfoil.toml")]
-    config: PathBuf,
+    pub config: PathBuf,
 }
 
 /// Runs until it is stopped.
@@ -21,26 +22,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
     runtime.block_on(serve(args))
 }
 
-/// `counterfoil check-config`: what `serve` would refuse is refused here.
-pub fn check(args: Args, format: Format) -> Result<(), Failure> {
-    let config = Config::read(&args.config).map_err(Failure::new)?;
-    let pack = super::policy::read(&config.policies)?;
-    let pack = counterfoil_core::policy::Pack::load(&pack).map_err(Failure::new)?;
-    if let Some(file) = &config.registry {
-        Registry::read(file).map_err(Failure::new)?;
-    }
-    match format {
-        Format::Text => {
-            println!("{}: good; issuer {}, policies {}", args.config.display(), config.issuer, pack.version())
-        }
-        Format::Json => println!("{}", serde_json::json!({"issuer": config.issuer, "policy_version": pack.version()})),
-    }
-    Ok(())
-}
-
 async fn serve(args: Args) -> Result<(), Failure> {
     let config = Config::read(&args.config).map_err(Failure::new)?;
     let pack = super::policy::read(&config.policies)?;
+    // Whatever can be refused without writing anything is refused before anything is written.
+    Pack::load(&pack).map_err(|error| Failure::new(format!("the policies are refused: {error}")))?;
+    let registry = config.registry.as_deref().map(Registry::read).transpose().map_err(Failure::new)?;
     let acceptor = match &config.tls {
         Some(tls) => Some(listen::tls(&tls.certificate, &tls.key).map_err(Failure::new)?),
         None => None,
@@ -48,35 +35,39 @@ async fn serve(args: Args) -> Result<(), Failure> {
     let listener = tokio::net::TcpListener::bind(config.listen)
         .await
         .map_err(|error| Failure::new(format!("cannot listen on {}: {error}", config.listen)))?;
-    if config.smtp.is_none() {
+    if config.smtp.is_some() {
+        tracing::warn!("[smtp] is read, but sending mail is not built yet: notices to people stay in the outbox");
+    } else {
         tracing::warn!("no [smtp] is configured: notices to people stay in the outbox");
     }
+    socket::require_alone(&config.data).await?;
     let app = start::start(config, &pack, false).await?;
-    apply(&app).await?;
-    tokio::spawn(reload_on_hangup(Arc::clone(&app)));
+    let offered = socket::offer(&app).await?;
+    apply(&app, registry.as_ref()).await?;
+    let hangup = signal(SignalKind::hangup()).map_err(Failure::new)?;
+    tokio::spawn(reload_on_hangup(Arc::clone(&app), hangup));
+    let stopped = super::demo::stopped();
     tracing::info!(issuer = app.issuer.as_str(), engine = app.store.engine(), "ready");
     let router = http::router(Arc::clone(&app));
-    listen::serve(listener, acceptor, router, super::demo::stopped()).await.map_err(Failure::new)?;
+    listen::serve(listener, acceptor, router, stopped).await.map_err(Failure::new)?;
+    drop(offered);
     app.store.close().await;
     Ok(())
 }
 
-/// The registry file, where there is one.
-async fn apply(app: &App) -> Result<(), Failure> {
-    if let Some(file) = &app.config.registry {
-        let registry = Registry::read(file).map_err(Failure::new)?;
-        let changed = apply_registry::apply(app, &registry, app.now()).await.map_err(Failure::new)?;
-        tracing::info!(changed, file = %file.display(), "the registry is applied");
-        start::reload(app).await;
+/// The registry, where there is one.
+async fn apply(app: &App, registry: Option<&Registry>) -> Result<(), Failure> {
+    let Some(registry) = registry else { return Ok(()) };
+    for strange in registry.strange_to(&app.pack.load()) {
+        tracing::warn!(strange, "the registry names what the policies do not know");
     }
+    let changed = apply_registry::apply(app, registry, app.now()).await.map_err(Failure::new)?;
+    tracing::info!(changed, "the registry is applied");
+    start::reload(app).await;
     Ok(())
 }
 
-async fn reload_on_hangup(app: Arc<App>) {
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => return tracing::error!(%error, "SIGHUP cannot be heard"),
-    };
+async fn reload_on_hangup(app: Arc<App>, mut hangup: Signal) {
     while hangup.recv().await.is_some() {
         if let Err(failure) = reload(&app).await {
             tracing::error!(%failure, "nothing was reloaded; what was in force stays in force");
@@ -84,9 +75,15 @@ async fn reload_on_hangup(app: Arc<App>) {
     }
 }
 
+/// Both are read and checked before either is used: a mistake in one leaves both as they were.
 async fn reload(app: &App) -> Result<(), Failure> {
     let files = super::policy::read(&app.config.policies)?;
+    Pack::load(&files).map_err(|error| Failure::new(format!("the policies are refused: {error}")))?;
+    let registry = app.config.registry.as_deref().map(Registry::read).transpose().map_err(Failure::new)?;
     let pack = start::activate(&app.store, &files, app.now(), app.random).await?;
+    let version = pack.version();
     app.pack.store(Arc::new(pack));
-    apply(app).await
+    apply(app, registry.as_ref()).await?;
+    tracing::info!(%version, "policies and registry are reloaded");
+    Ok(())
 }

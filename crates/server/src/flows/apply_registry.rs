@@ -1,41 +1,52 @@
 //! What an operator wrote in the registry file becomes rows: added or changed, never removed, each with its event.
 
-use crate::{app::App, directory::ApiRecord, registry::Registry};
+use crate::{
+    app::App,
+    directory::ApiRecord,
+    problem::{Kind, Problem},
+    registry::{EntryError, Registry},
+};
 use counterfoil_core::{
-    audit::event::{Actor, EventKind},
+    audit::event::{Actor, Event, EventKind},
     digest::Digest,
     id::{AddressId, SubjectId},
     subject::{Address, AddressKind, AddressState, Group, Subject},
     time::Time,
 };
-use counterfoil_oauth::client::{Client, ClientMetadata};
 use counterfoil_store::{Api, CommitError, ReadError, Resource, Tx};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
-/// Why a registry was not applied; what came before the entry named is in force.
+/// Why a registry was not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// An entry breaks a rule.
-    #[error("{entry}: {reason}")]
-    Entry {
-        /// Which.
-        entry: String,
-        /// The rule.
-        reason: String,
-    },
-    /// The database did not answer.
+    /// An entry breaks a rule; nothing was applied.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// The database did not answer; what came before is in force.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The database did not take it.
+    /// The database did not take it; what came before is in force.
     #[error(transparent)]
     Commit(#[from] CommitError),
 }
 
-/// Applies a whole file. The number of entries that were new or changed comes back.
+impl From<ApplyError> for Problem {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Entry(error) => Self::new(Kind::INVALID_REQUEST).detail(error.to_string()),
+            ApplyError::Read(error) => error.into(),
+            ApplyError::Commit(error) => error.into(),
+        }
+    }
+}
+
+/// Applies a whole file, or nothing of one that breaks a rule. The number of entries that were new or changed comes back.
 pub async fn apply(app: &App, registry: &Registry, now: Time) -> Result<usize, ApplyError> {
+    registry.check()?;
     let mut changed = 0;
     for group in &registry.groups {
-        changed += usize::from(group_(app, &group.name, now).await?);
+        changed += usize::from(group_(app, group, now).await?);
     }
     for api in &registry.apis {
         let record = ApiRecord { names: api.name.clone(), client_id: api.client_id.clone() };
@@ -61,13 +72,16 @@ fn registered(noun: &str, id: &str, record: &Value) -> EventKind {
     }
 }
 
-async fn group_(app: &App, name: &str, now: Time) -> Result<bool, ApplyError> {
-    if app.store.group(name).await?.is_some() {
+async fn group_(app: &App, group: &crate::registry::Group, now: Time) -> Result<bool, ApplyError> {
+    let known = app.store.group(&group.name).await?;
+    if known.as_ref().is_some_and(|known| known.description == group.description) {
         return Ok(false);
     }
+    let version = known.map_or(0, |known| known.version);
     let mut tx = Tx::new(now);
-    tx.put_group(&Group { name: name.to_owned(), description: String::new(), version: 0 });
-    tx.commit(&app.store, app.event(now, Actor::Host {}, registered("group", name, &json!(name)))).await?;
+    tx.put_group(&Group { name: group.name.clone(), description: group.description.clone(), version });
+    let kind = registered("group", &group.name, &json!(group.description));
+    tx.commit(&app.store, app.event(now, Actor::Host {}, kind)).await?;
     Ok(true)
 }
 
@@ -85,21 +99,8 @@ async fn api_(app: &App, audience: &str, record: &ApiRecord, now: Time) -> Resul
 }
 
 async fn client_(app: &App, client: &crate::registry::Client, now: Time) -> Result<bool, ApplyError> {
-    let wrong = |reason: String| ApplyError::Entry { entry: format!("client {}", client.client_id), reason };
-    let metadata: ClientMetadata = serde_json::from_value(json!({
-        "client_id": client.client_id,
-        "token_endpoint_auth_method": "private_key_jwt",
-        "jwks": client.jwks,
-        "redirect_uris": client.redirect_uris,
-        "grant_types": client.grant_types,
-        "scopes": client.scopes,
-        "audiences": client.audiences,
-        "authorization_details_types": client.authorization_details_types,
-        "names": client.name,
-    }))
-    .map_err(|error| wrong(error.to_string()))?;
-    let registration = Client::register(metadata).map_err(|error| wrong(error.to_string()))?;
-    let body = serde_json::to_value(registration).map_err(|error| wrong(error.to_string()))?;
+    let wrong = |reason: String| EntryError { entry: format!("client {}", client.client_id), reason };
+    let body = serde_json::to_value(client.registration()?).map_err(|error| wrong(error.to_string()))?;
     let known = app.store.client(&client.client_id).await?;
     if known.as_ref().is_some_and(|known| known.body == body) {
         return Ok(false);
@@ -121,7 +122,8 @@ async fn resource_(app: &App, resource: &crate::registry::Resource, now: Time) -
     let version = known.map_or(0, |known| known.version);
     let mut tx = Tx::new(now);
     let name = format!("{}/{}", resource.r#type, resource.id);
-    let event = app.event(now, Actor::Host {}, registered("resource", &name, &body));
+    let logged = json!({"sensitivity": resource.sensitivity, "attributes": body});
+    let event = app.event(now, Actor::Host {}, registered("resource", &name, &logged));
     tx.put_resource(&Resource {
         kind: resource.r#type.clone(),
         id: resource.id.clone(),
@@ -134,32 +136,9 @@ async fn resource_(app: &App, resource: &crate::registry::Resource, now: Time) -
 }
 
 async fn person_(app: &App, person: &crate::registry::Person, now: Time) -> Result<bool, ApplyError> {
-    let username = person.username.trim().to_lowercase();
-    if username.is_empty() || username.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err(ApplyError::Entry {
-            entry: format!("person {}", person.username),
-            reason: "a user name is one word".to_owned(),
-        });
-    }
-    let Some(known) = app.store.subject_by_username(&username).await? else {
-        let mut subject =
-            Subject::new(SubjectId::new(now, app.random.id()), &username, &person.name, &person.lang, now);
-        subject.groups = person.groups.iter().cloned().collect();
-        subject.roles = person.roles.iter().cloned().collect();
+    let Some(known) = app.store.subject_by_username(&person.username()).await? else {
         let mut tx = Tx::new(now);
-        tx.add_subject(&subject);
-        for mail in &person.mail {
-            tx.add_address(&Address {
-                id: AddressId::new(now, app.random.id()),
-                subject: subject.id,
-                kind: AddressKind::Mail,
-                value: mail.clone(),
-                state: AddressState::Active { since: now },
-                bound_by: None,
-                version: 0,
-            });
-        }
-        grants(app, &mut tx, &subject, None, now);
+        let subject = add(app, &mut tx, person, now);
         let kind = EventKind::SubjectCreated { subject: subject.id };
         tx.commit(&app.store, app.event(now, Actor::Host {}, kind)).await?;
         return Ok(true);
@@ -169,25 +148,59 @@ async fn person_(app: &App, person: &crate::registry::Person, now: Time) -> Resu
     subject.lang.clone_from(&person.lang);
     subject.groups = person.groups.iter().cloned().collect();
     subject.roles = person.roles.iter().cloned().collect();
-    if subject == known {
+    let told: BTreeSet<String> =
+        app.store.addresses(known.id).await?.into_iter().map(|address| address.value).collect();
+    let mail: Vec<&String> = person.mail.iter().filter(|mail| !told.contains(*mail)).collect();
+    if subject == known && mail.is_empty() {
         return Ok(false);
     }
     let mut tx = Tx::new(now);
     tx.change_subject(&known, &subject);
     grants(app, &mut tx, &subject, Some(&known), now);
+    for mail in mail {
+        let added = address(app, &mut tx, known.id, mail, now);
+        tx.also(added);
+    }
     let kind = EventKind::RegistrationChanged { noun: "person".to_owned(), id: subject.id.to_string(), record: None };
     tx.commit(&app.store, app.event(now, Actor::Host {}, kind)).await?;
     app.facts.people.invalidate(&subject.id);
     Ok(true)
 }
 
+/// Adds a new person to a unit, with addresses, roles and groups. How they sign in, an invitation lets them decide.
+pub fn add(app: &App, tx: &mut Tx, person: &crate::registry::Person, now: Time) -> Subject {
+    let id = SubjectId::new(now, app.random.id());
+    let mut subject = Subject::new(id, &person.username(), &person.name, &person.lang, now);
+    subject.groups = person.groups.iter().cloned().collect();
+    subject.roles = person.roles.iter().cloned().collect();
+    tx.add_subject(&subject);
+    for mail in &person.mail {
+        let added = address(app, tx, id, mail, now);
+        tx.also(added);
+    }
+    grants(app, tx, &subject, None, now);
+    subject
+}
+
+fn address(app: &App, tx: &mut Tx, subject: SubjectId, mail: &str, now: Time) -> Event {
+    let id = AddressId::new(now, app.random.id());
+    tx.add_address(&Address {
+        id,
+        subject,
+        kind: AddressKind::Mail,
+        value: mail.to_owned(),
+        state: AddressState::Active { since: now },
+        bound_by: None,
+        version: 0,
+    });
+    app.event(now, Actor::Host {}, EventKind::AddressChanged { address: id, subject, change: "added".to_owned() })
+}
+
 /// One event for each role and group that came or went.
-fn grants(app: &App, tx: &mut Tx, subject: &Subject, before: Option<&Subject>, now: Time) {
+pub fn grants(app: &App, tx: &mut Tx, subject: &Subject, before: Option<&Subject>, now: Time) {
     let names = |person: &Subject| {
         let roles = person.roles.iter().map(|role| format!("role:{role}"));
-        roles
-            .chain(person.groups.iter().map(|group| format!("group:{group}")))
-            .collect::<std::collections::BTreeSet<_>>()
+        roles.chain(person.groups.iter().map(|group| format!("group:{group}"))).collect::<BTreeSet<_>>()
     };
     let (after, before) = (names(subject), before.map(names).unwrap_or_default());
     for (grant, granted) in after

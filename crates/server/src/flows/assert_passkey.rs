@@ -11,7 +11,7 @@ use counterfoil_core::{
     audit::event::EventKind,
     authenticator::{
         Holder,
-        webauthn::{self, Assertion, AssertionError, Expected},
+        webauthn::{self, Assertion, AssertionError, CounterSignal, Expected},
     },
     challenge::Challenge,
     enrolled::Enrolled,
@@ -46,6 +46,13 @@ pub async fn verify<T>(
     let holder = Holder { subject: enrolled.subject, authenticator: enrolled.id, ceiling: enrolled.ceiling_at(now) };
     let expected = Expected::by(challenge).map_err(Problem::internal)?;
     match webauthn::verify(assertion, &credential, &holder, &expected, now) {
+        // It may have been copied (WebAuthn L3 §6.1.1). It stays in use: of two answers at once the later one may arrive
+        // first, and whoever holds the copy must not be able to switch the owner's off.
+        Ok(verified) if matches!(verified.counter, CounterSignal::DidNotRise { .. }) => {
+            tracing::warn!(authenticator = %enrolled.id, "a signature counter did not rise");
+            attempt::refused(app, browser, Some(enrolled.subject), Some(&enrolled), Method::Passkey, "counter").await?;
+            Err(refused())
+        }
         Ok(verified) => {
             let public = serde_json::to_value(verified.credential).map_err(Problem::internal)?;
             let after = Enrolled { public, ..enrolled.clone().used(now) };

@@ -1,7 +1,9 @@
 //! Guesses are counted before they are compared, so that however many come at once, no more than the limit ever count
-//! (SP 800-63B-4 §3.2.2: too many disable the authenticator).
+//! (SP 800-63B-4 §3.2.2: too many disable the authenticator). Between the first few and that limit each waits longer.
+//!
+//! A name that nobody has is treated as one that somebody has: the same rows, the same waits, the same answers.
 
-use super::authorize::actor;
+use super::{authorize::actor, open_challenge};
 use crate::{
     app::App,
     browser::Browser,
@@ -14,24 +16,127 @@ use counterfoil_core::{
         Holder,
         totp::{TotpError, TotpSecret},
     },
+    challenge::{Challenge, ChallengeState},
+    digest::Digest,
     enrolled::{DisabledWhy, Enrolled, EnrolledState},
     id::{ChallengeId, EventId, SubjectId},
     limits,
     proof::Proof,
+    throttle::{self, Guess},
     time::Time,
 };
-use counterfoil_store::{Tx, Upkeep};
+use counterfoil_store::{Attempt, ChallengeRecord, CommitError, Tx, Upkeep};
 
-/// Writes a guess down, then says whether it may still be compared.
-pub async fn count<T>(app: &App, browser: &Browser<T>, enrolled: &Enrolled) -> Result<(), Problem> {
-    let now = browser.visit.now;
-    let mut unit = Upkeep::new(now);
-    unit.record_attempt(EventId::new(now, app.random.id()), enrolled);
-    unit.commit(&app.store).await?;
-    let attempts = app.store.attempts(enrolled).await?;
-    if attempts <= i64::from(limits::CONSECUTIVE_FAILURES) {
-        return Ok(());
+/// A guess that may be compared. If it turns out right, [`Counted::right`] takes it off the count.
+#[must_use = "a guess that is right has to be taken off the count"]
+pub struct Counted(Attempt);
+
+impl Counted {
+    /// The guess was right: it slows nobody, and guesses from elsewhere slow this browser no more.
+    pub fn right<T>(self, tx: &mut Tx, browser: &Browser<T>, subject: SubjectId) {
+        tx.forget_attempt(&self.0).remember_browser(subject, &browser.session.key_thumbprint);
     }
+}
+
+/// What a guess is at, and what it slows down: the next ones at the same name, or at the same authenticator. `whose` is
+/// the person, if there is one.
+pub struct Target<'a> {
+    /// What is guessed; none for a name that nobody has, or whose authenticator is off.
+    pub enrolled: Option<&'a Enrolled>,
+    /// Whose it is, if it is anybody's.
+    pub whose: Option<SubjectId>,
+    /// A fixed word and what it is about, as it was typed: hashed before it is kept.
+    pub slows: (&'static str, &'a str),
+}
+
+/// Writes a guess down, then says whether it may be compared.
+pub async fn count<T>(app: &App, browser: &Browser<T>, target: &Target<'_>) -> Result<Counted, Problem> {
+    let now = browser.visit.now;
+    let known = match target.whose {
+        Some(subject) => knows(app, browser, subject).await?,
+        None => false,
+    };
+    let (word, about) = target.slows;
+    let place = if known { "known" } else { "other" };
+    let slows = format!("{word}:{place}:{}", Digest::of(about.as_bytes()));
+    let since = now.plus_seconds(-limits::GUESS_WINDOW_SECONDS);
+    // What comes too early is not written down: hammering lengthens nobody's wait.
+    wait(&app.store.earlier_attempts(&slows, since, None).await?, now)?;
+    let attempt = Attempt {
+        id: EventId::new(now, app.random.id()),
+        at: target.enrolled.map(|enrolled| (enrolled.id, enrolled.series)),
+        slows,
+        when: now,
+    };
+    let mut unit = Upkeep::new(now);
+    unit.record_attempt(&attempt);
+    unit.commit(&app.store).await?;
+    // Many may have come at once and found nobody before them.
+    let others = app.store.earlier_attempts(&attempt.slows, since, Some(attempt.id)).await?;
+    if let Err(problem) = wait(&others, now) {
+        let mut unit = Upkeep::new(now);
+        unit.put_off_attempt(&attempt);
+        unit.commit(&app.store).await?;
+        return Err(problem);
+    }
+    match target.enrolled {
+        Some(enrolled) if throttle::is_used_up(app.store.attempts(enrolled).await?) => {
+            disable(app, browser, enrolled).await?;
+            Err(Problem::new(Kind::AUTHENTICATOR_DISABLED))
+        }
+        _ => Ok(Counted(attempt)),
+    }
+}
+
+/// The same for a code of somebody who is known by now.
+pub async fn count_code<T>(app: &App, browser: &Browser<T>, app_code: &Enrolled) -> Result<Counted, Problem> {
+    let id = app_code.id.to_string();
+    let target = Target { enrolled: Some(app_code), whose: Some(app_code.subject), slows: ("code", &id) };
+    count(app, browser, &target).await
+}
+
+/// A wrong answer counts against the challenge too; the last that is allowed voids it. What was decided about it meanwhile
+/// stands.
+pub async fn count_against<T>(
+    app: &App,
+    browser: &Browser<T>,
+    challenge: &Challenge,
+    record: &ChallengeRecord,
+) -> Result<(), Problem> {
+    let now = browser.visit.now;
+    let Ok(failed) = challenge.clone().fail(now) else { return Ok(()) };
+    let after = open_challenge::record(&failed, record.version)?;
+    let outcome = if let ChallengeState::Void { reason, .. } = failed.state() {
+        let mut tx = Tx::new(now);
+        tx.change_challenge(&after);
+        let kind = EventKind::ChallengeVoid { challenge: failed.id(), reason: *reason };
+        tx.commit(&app.store, app.event(now, actor(browser), kind)).await.map(drop)
+    } else {
+        let mut unit = Upkeep::new(now);
+        unit.fail_challenge(&after);
+        unit.commit(&app.store).await
+    };
+    match outcome {
+        Ok(()) | Err(CommitError::Refused(_)) => Ok(()),
+        Err(error) => Err(Problem::from(error)),
+    }
+}
+
+fn wait(earlier: &throttle::Earlier, now: Time) -> Result<(), Problem> {
+    match throttle::judge(earlier, now) {
+        Guess::Compare => Ok(()),
+        Guess::Wait { seconds } => Err(Problem::new(Kind::THROTTLED).with("retry_after_seconds", seconds)),
+    }
+}
+
+/// Is this a browser that the person has been right in, or has signed with a passkey in?
+async fn knows<T>(app: &App, browser: &Browser<T>, subject: SubjectId) -> Result<bool, Problem> {
+    let key = &browser.session.key_thumbprint;
+    Ok(app.store.knows_browser(subject, key).await? || app.store.known_device(subject, key).await?.is_some())
+}
+
+async fn disable<T>(app: &App, browser: &Browser<T>, enrolled: &Enrolled) -> Result<(), Problem> {
+    let now = browser.visit.now;
     let state = EnrolledState::Disabled { at: now, why: DisabledWhy::Failures };
     let mut tx = Tx::new(now);
     tx.change_authenticator(&Enrolled { state, ..enrolled.clone() });
@@ -40,17 +145,17 @@ pub async fn count<T>(app: &App, browser: &Browser<T>, enrolled: &Enrolled) -> R
         subject: enrolled.subject,
         failures: limits::CONSECUTIVE_FAILURES,
     };
-    let notice = super::notify::disabled(app, &mut tx, enrolled, now).await?;
-    for event in notice {
+    let told = super::notify::disabled(app, &mut tx, enrolled, now).await?;
+    for event in told.events {
         tx.also(event);
     }
     match tx.commit(&app.store, app.event(now, actor(browser), kind)).await {
         // Somebody else's guess has disabled it already.
-        Ok(_) | Err(counterfoil_store::CommitError::Refused(_)) => {}
+        Ok(_) | Err(CommitError::Refused(_)) => {}
         Err(error) => return Err(Problem::from(error)),
     }
     app.facts.people.invalidate(&enrolled.subject);
-    Err(Problem::new(Kind::AUTHENTICATOR_DISABLED))
+    Ok(())
 }
 
 /// Whose authenticator it is, for its verifier.

@@ -12,10 +12,8 @@ use crate::{
     problem::{Kind, Problem},
 };
 use counterfoil_core::{
-    assurance::Method,
     audit::event::{Actor, EventKind},
     decision::{Decision, DecisionInput, decide as decide_again},
-    requirement::Requirement,
     session::SignedIn,
     statement::Purpose,
     time::Time,
@@ -121,32 +119,18 @@ async fn answer_decision(
     let for_transaction = brought.request.authorization_details.is_some();
     match decide_again(&input, &pack) {
         Decision::Permit(_) if !for_transaction => sign_in(app, browser, brought).await,
-        Decision::Permit(permit) => {
-            Err(denied(app, brought, permit.grounds().reason_user.get(browser.visit.lang.tag()).cloned()))
-        }
+        // What is permitted as it is needs no signature, so there is nothing to give a token for.
+        Decision::Permit(_) => Err(denied(app, brought, None)),
         Decision::Deny(denial) => {
             let reason = denial.grounds.reason_user.get(browser.visit.lang.tag()).cloned();
             Err(denied(app, brought, reason))
         }
         Decision::StepUp(step_up) if step_up.requirement.enrolment_needed => Ok(enrol_first(&browser.body)),
         Decision::StepUp(step_up) => {
-            let tier = step_up.grounds.tier;
+            let purpose = if for_transaction { Purpose::Transaction } else { Purpose::SignIn };
             let opening = Opening {
-                purpose: if for_transaction { Purpose::Transaction } else { Purpose::SignIn },
-                session: &browser.session,
-                subject: Some(signed_in.subject),
-                decision: brought.request.decision_id,
-                input: Some(&input),
-                tier,
-                transaction: step_up.transaction.as_ref().filter(|_| for_transaction),
-                requirement: Some(&step_up.requirement),
-                asked: methods(&step_up.requirement),
                 request: Some(&brought.request),
-                registration: None,
-                registration_challenge: None,
-                return_to: None,
-                lang: browser.visit.lang,
-                now,
+                ..Opening::asked(browser, purpose, brought.request.decision_id, &input, &step_up)
             };
             let mut tx = Tx::new(now);
             tx.consume_pushed_request(&brought.stored);
@@ -159,11 +143,6 @@ async fn answer_decision(
             })
         }
     }
-}
-
-/// The methods that the page may offer for a requirement.
-fn methods(requirement: &Requirement) -> Vec<Method> {
-    vec![requirement.method]
 }
 
 /// The decision's input as it would be now: evidence, person and time are today's, the transaction is the lodged one.
@@ -245,24 +224,8 @@ async fn sign_in(app: &App, browser: &Browser<FrontChannel>, brought: &Brought) 
         let error = OAuthError::new(ErrorCode::LoginRequired, "Nobody is signed in who has shown enough.");
         return refuse(app, browser, brought, &error).await;
     }
-    let opening = Opening {
-        purpose: Purpose::SignIn,
-        session: &browser.session,
-        subject: signed_in.map(|signed_in| signed_in.subject),
-        decision: None,
-        input: None,
-        tier: None,
-        transaction: None,
-        requirement: None,
-        // Nobody has said who it is yet, and only a passkey can: a password opens another challenge for its person.
-        asked: vec![Method::Passkey],
-        request: Some(request),
-        registration: None,
-        registration_challenge: None,
-        return_to: None,
-        lang: browser.visit.lang,
-        now,
-    };
+    // Nobody has said who it is yet, and only a passkey can: a password opens another challenge for its person.
+    let opening = Opening { request: Some(request), ..Opening::new(browser, Purpose::SignIn) };
     let mut tx = Tx::new(now);
     tx.consume_pushed_request(&brought.stored);
     let (challenge, event) = open_challenge(app, &mut tx, opening, Some(&brought.stored.id))?;

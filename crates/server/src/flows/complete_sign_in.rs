@@ -3,6 +3,7 @@
 
 use super::{
     authorize::actor,
+    decide::{self, Record},
     grant_code::{Grounds, grant_code, met},
     open_challenge,
     sign_in::{Answer, Reply, UnderWay},
@@ -16,16 +17,18 @@ use crate::{
 use counterfoil_core::{
     assurance::{Acr, Binding},
     audit::event::EventKind,
-    challenge::Challenge,
+    challenge::{Challenge, ChallengeState},
+    decision::{DecisionInput, decide as judge},
     enrolled::Enrolled,
     evidence::{Evidence, ProofFact},
     id::{LoginId, SessionId, SubjectId},
     limits,
-    session::{Login, LoginState, SignedIn},
+    session::{Login, LoginState, Session, SignedIn},
     subject::Subject,
+    time::Time,
 };
 use counterfoil_oauth::{
-    authorize::error_location,
+    authorize::{AuthorizationRequest, error_location},
     error::{ErrorCode, OAuthError},
 };
 use counterfoil_store::{KnownDevice, Tx};
@@ -48,8 +51,16 @@ pub struct Completion<'a> {
 pub async fn complete<T>(app: &App, browser: &Browser<T>, mut tx: Tx, done: Completion<'_>) -> Result<Reply, Problem> {
     let now = browser.visit.now;
     let used: Vec<&Enrolled> = done.used.iter().collect();
-    let phishing_resistant = done.evidence.proofs.iter().find(|proof| proof.is_phishing_resistant());
+    // The proof of this ceremony: an older one has made its device known already, and makes it known no longer.
+    let fresh = done.challenge.as_ref().and_then(|challenge| match challenge.state() {
+        ChallengeState::Proven { proof, .. } => Some(proof),
+        _ => None,
+    });
+    let phishing_resistant = fresh.filter(|proof| proof.is_phishing_resistant());
     let login = match browser.session.signed_in() {
+        Some(signed_in) if signed_in.subject != done.subject.id => {
+            return Err(Problem::internal("a session would change hands"));
+        }
         Some(signed_in) => {
             tx.extend_login(signed_in.login, &used);
             signed_in.login
@@ -66,6 +77,8 @@ pub async fn complete<T>(app: &App, browser: &Browser<T>, mut tx: Tx, done: Comp
             login.id
         }
     };
+    // Somebody who is being suspended signs in before that, and is ended by it, or not at all.
+    tx.require_active(done.subject.id);
     let binding = binding(app, browser, &mut tx, done.subject.id, login, phishing_resistant).await?;
     let acr = done.evidence.acr(now).unwrap_or(Acr::Aal1);
     let secret = NewSecret::new(app);
@@ -86,6 +99,10 @@ pub async fn complete<T>(app: &App, browser: &Browser<T>, mut tx: Tx, done: Comp
     }
     let next = match &done.under_way.request {
         None => done.under_way.challenge.opening().return_to.clone().unwrap_or_else(|| "/me".to_owned()),
+        Some(request) if !decided_enough(app, &session, login, request, now).await? => {
+            let error = OAuthError::new(ErrorCode::AccessDenied, "What was shown is not what the policy asks for.");
+            error_location(request, &error, &app.issuer)
+        }
         Some(request) => match met(request, &signed_in.evidence, now) {
             Some((acr, auth_time)) => {
                 let grounds = Grounds {
@@ -134,6 +151,35 @@ pub async fn complete<T>(app: &App, browser: &Browser<T>, mut tx: Tx, done: Comp
     app.facts.people.invalidate(&done.subject.id);
     app.facts.sessions.invalidate(&login);
     Ok(Renewed { body: Answer::Next(Next { next }), session: Some((session.id, secret)) })
+}
+
+/// Where the client came with a decision, it is made again with what the session has shown by now: a code only where
+/// that is enough, so that no challenge loops and nothing else than what was asked is enough (CONTRACT §5).
+async fn decided_enough(
+    app: &App,
+    session: &Session,
+    login: LoginId,
+    request: &AuthorizationRequest,
+    now: Time,
+) -> Result<bool, Problem> {
+    let Some(id) = request.decision_id else { return Ok(true) };
+    let Some(signed_in) = session.signed_in() else { return Ok(false) };
+    let Some(found) = app.store.decision(id).await? else { return Ok(false) };
+    let lodged: Record = serde_json::from_str(&found.record.body).map_err(Problem::internal)?;
+    app.facts.people.invalidate(&signed_in.subject);
+    let Some(person) = decide::person(app, signed_in.subject).await? else { return Ok(false) };
+    let Some(login) = app.store.login(login).await?.filter(Login::is_open) else { return Ok(false) };
+    let input = DecisionInput {
+        now,
+        subject: Some(decide::subject_facts(&person)),
+        session: session.facts(&login, person.subject.recovered_at),
+        enrolled: decide::enrolled_facts(&person.authenticators, now),
+        enrollable: decide::enrollable(&person, &signed_in.evidence, None, now),
+        evidence: signed_in.evidence.clone(),
+        resource: decide::resource_facts(app, &lodged.input.resource.kind, &lodged.input.resource.id),
+        ..lodged.input
+    };
+    Ok(judge(&input, &app.pack.load()).is_proven())
 }
 
 /// What the session's key is worth. A phishing-resistant proof makes its device known from now on.

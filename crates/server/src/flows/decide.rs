@@ -132,8 +132,13 @@ pub fn subject_facts(person: &Person) -> SubjectFacts {
         suspended: !subject.is_active(),
         groups: subject.groups.iter().cloned().collect(),
         roles: subject.roles.iter().cloned().collect(),
-        ever_phishing_resistant: subject.has_had_phishing_resistant(),
+        ever_phishing_resistant: ever_had_passkey(person),
     }
+}
+
+/// Has this person, or had, a passkey of whatever worth? Then codes alone bind no first one any more.
+pub fn ever_had_passkey(person: &Person) -> bool {
+    person.subject.has_had_phishing_resistant() || counterfoil_core::vouch::ever_had_passkey(&person.authenticators)
 }
 
 /// What policy reads of a person's authenticators.
@@ -149,7 +154,7 @@ pub fn enrolled_facts(authenticators: &[Enrolled], now: Time) -> Vec<EnrolledAut
                 ceiling: authenticator.ceiling_at(now),
                 user_verifying: credential.as_ref().is_some_and(|credential| credential.user_verifying),
                 hardware_bound: credential.as_ref().is_some_and(|credential| credential.hardware_bound),
-                channel: None,
+                channel: authenticator.method.unnamed_channel().map(str::to_owned),
             }
         })
         .collect()
@@ -178,4 +183,102 @@ pub fn resource_facts(app: &App, kind: &str, id: &str) -> ResourceFacts {
         attributes: resource.attributes.clone(),
     });
     ResourceFacts { kind: kind.to_owned(), id: id.to_owned(), registered }
+}
+
+#[cfg(test)]
+// A test that cannot go on should stop.
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use counterfoil_core::{
+        assurance::Binding,
+        authenticator::{Holder, totp::TotpSecret},
+        enrolled::EnrolledState,
+        evidence::SessionFacts,
+        id::{AuthenticatorId, LoginId, SessionId},
+        policy::{Pack, default_pack},
+    };
+
+    const NOW: Time = Time::from_seconds(1_800_000_000);
+
+    fn authenticator(n: u8, method: Method, ceiling: Acr) -> Enrolled {
+        Enrolled {
+            id: AuthenticatorId::new(NOW, [n; 10]),
+            subject: SubjectId::new(NOW, [9; 10]),
+            method,
+            label: method.to_string(),
+            state: EnrolledState::Active {},
+            ceiling,
+            rest: None,
+            bound_by: None,
+            bound_at: NOW,
+            last_used_at: None,
+            series: 0,
+            handle: None,
+            public: serde_json::Value::Null,
+            secret: None,
+            version: 0,
+        }
+    }
+
+    /// A session on a known device that began with a code `age` seconds ago, and what is then asked of a moderate action.
+    fn asked(enrolled: &[Enrolled], used: Option<&Enrolled>, age: i64) -> Option<(Method, Vec<AuthenticatorId>)> {
+        let pack = Pack::load(&default_pack()).unwrap();
+        let subject = SubjectId::new(NOW, [9; 10]);
+        let then = NOW.plus_seconds(-age);
+        let proofs = used.map(|used| {
+            let secret = TotpSecret::new(&[7; 20]).unwrap();
+            let holder = Holder { subject, authenticator: used.id, ceiling: used.ceiling };
+            secret.verify(&secret.code(then), &holder, then).unwrap().proof.fact().clone()
+        });
+        let facts = SubjectFacts {
+            id: subject,
+            username: "ada".to_owned(),
+            suspended: false,
+            groups: vec!["treasury".to_owned()],
+            roles: Vec::new(),
+            ever_phishing_resistant: false,
+        };
+        let resource = ResourceFacts { kind: "account".to_owned(), id: "1".to_owned(), registered: None };
+        let input = DecisionInput {
+            session: Some(SessionFacts {
+                id: SessionId::new(NOW, [1; 10]),
+                login: LoginId::new(NOW, [1; 10]),
+                born: then,
+                binding: Binding::KnownDevice,
+                recovered_at: None,
+                relay: Default::default(),
+                contained: false,
+            }),
+            evidence: Evidence { proofs: proofs.into_iter().collect(), approvers: Vec::new() },
+            enrolled: enrolled_facts(enrolled, NOW),
+            ..DecisionInput::new(NOW, Some(facts), "beneficiary.add", resource)
+        };
+        let Decision::StepUp(step_up) = decide(&input, &pack) else { return None };
+        Some((step_up.requirement.method, step_up.requirement.candidates))
+    }
+
+    #[test]
+    fn a_code_never_counts_by_a_handset_that_the_sign_in_used() {
+        let (password, first, second) = (
+            authenticator(1, Method::Password, Acr::Aal1),
+            authenticator(2, Method::AppCode, Acr::Aal2),
+            authenticator(3, Method::AppCode, Acr::Aal2),
+        );
+        let apps = [password.clone(), first.clone(), second.clone()];
+        // Nothing was used: either app may answer.
+        assert_eq!(asked(&apps, None, 901), Some((Method::AppCode, vec![first.id, second.id])));
+        // Nobody says that the second app is on another handset than the first, so it adds nothing.
+        assert_eq!(asked(&apps, Some(&first), 901), None);
+        assert_eq!(asked(&apps, Some(&second), 901), None);
+        // A phishing-resistant authenticator may be used again and again.
+        let public = serde_json::json!({
+            "id": "AQID", "cose_key": "", "algorithm": "ES256", "sign_count": 0, "backup_eligible": false,
+            "backup_state": false, "user_verifying": true, "hardware_bound": false, "transports": [],
+            "aaguid": "00000000-0000-0000-0000-000000000000",
+        });
+        let passkey = Enrolled { public, ..authenticator(4, Method::Passkey, Acr::Phr) };
+        let with_passkey = [apps.as_slice(), std::slice::from_ref(&passkey)].concat();
+        assert_eq!(asked(&with_passkey, Some(&first), 901), Some((Method::Passkey, vec![passkey.id])));
+    }
 }

@@ -8,9 +8,10 @@ use crate::{
     problem::{Kind, Problem},
 };
 use counterfoil_core::{
+    assurance::{Acr, Method},
     audit::event::{ContainmentCause, EndReason, EventKind},
-    id::SessionId,
-    session::Session,
+    id::{AuthenticatorId, SessionId},
+    session::{Login, Session},
 };
 use counterfoil_store::{Artefact, Tx};
 
@@ -30,10 +31,61 @@ pub async fn end<T>(app: &App, browser: &Browser<T>, id: SessionId, not_me: bool
     if !not_me {
         return finish(app, browser, &session, EndReason::EndedByOwner).await;
     }
+    let roots = [Artefact::Login(theirs.login)];
+    may_cut(app, browser, &roots, None).await?;
+    cut(app, browser, &roots).await
+}
+
+/// May this session cut what came out of these? What confirms things, or shows more than codes, was not made by whoever
+/// shows codes alone: cutting that takes more (R4, "does not spill"). `but` is what is off anyway.
+pub async fn may_cut<T>(
+    app: &App,
+    browser: &Browser<T>,
+    roots: &[Artefact],
+    but: Option<AuthenticatorId>,
+) -> Result<(), Problem> {
+    let now = browser.visit.now;
+    let signed_in = browser.signed_in()?;
+    let mut strong = false;
+    for artefact in app.store.descendants(roots).await? {
+        strong |= match artefact {
+            Artefact::Authenticator(id) if Some(id) != but => {
+                app.store.authenticator(id).await?.is_some_and(|one| {
+                    one.is_active() && one.method == Method::Passkey && one.ceiling_at(now) >= Acr::Phr
+                })
+            }
+            Artefact::Login(id) if id != signed_in.login => {
+                let login = app.store.login(id).await?;
+                let session = match login.filter(Login::is_open) {
+                    Some(login) => app.store.session_of_login(&login).await?,
+                    None => None,
+                };
+                session.as_ref().and_then(Session::signed_in).is_some_and(|theirs| {
+                    theirs.evidence.acr(now) >= Some(Acr::Phr) || theirs.binding > signed_in.binding
+                })
+            }
+            Artefact::Authenticator(_)
+            | Artefact::Login(_)
+            | Artefact::Session(_)
+            | Artefact::Address(_)
+            | Artefact::Client(_) => false,
+        };
+    }
+    if strong {
+        let subject = signed_in.subject.to_string();
+        own_action::require(app, browser, "session.disown", (own_action::PERSON, &subject), "/me").await?;
+    }
+    Ok(())
+}
+
+/// Contains these and all that came out of them.
+pub async fn cut<T>(app: &App, browser: &Browser<T>, roots: &[Artefact]) -> Result<(), Problem> {
+    let subject = browser.signed_in()?.subject;
     let now = browser.visit.now;
     let who = actor(browser);
-    app.store
-        .contain(&[Artefact::Login(theirs.login)], now, |closure| {
+    let closure = app
+        .store
+        .contain(roots, now, |closure| {
             let kind = EventKind::Contained {
                 logins: closure.logins.clone(),
                 authenticators: closure.authenticators.clone(),
@@ -42,8 +94,10 @@ pub async fn end<T>(app: &App, browser: &Browser<T>, id: SessionId, not_me: bool
             app.event(now, who.clone(), kind)
         })
         .await?;
-    app.facts.forget_login(theirs.login);
-    app.facts.people.invalidate(&signed_in.subject);
+    for login in closure.logins {
+        app.facts.forget_login(login);
+    }
+    app.facts.people.invalidate(&subject);
     Ok(())
 }
 

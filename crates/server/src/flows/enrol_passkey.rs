@@ -8,32 +8,35 @@ use super::{
     decide, notify,
     open_challenge::{self, Opening, open_challenge},
     own_account::shown,
-    own_action,
+    own_action::{self, Standing},
     sign_in::named,
 };
 use crate::{
     app::App,
     browser::Browser,
+    facts::Person,
     page::{Window, enrol},
     problem::{Kind, Problem},
 };
 use counterfoil_core::{
-    assurance::{Acr, Method},
-    audit::event::EventKind,
+    assurance::Method,
+    audit::event::{EventKind, ReportedOutcome},
     authenticator::webauthn::{Credential, RegistrationResponse, check_registration, parse_attestation_object},
     challenge::Challenge,
+    decision::DecisionInput,
     digest::Digest,
     enrolled::{Enrolled, EnrolledState, Rest},
     evidence::Evidence,
-    id::{AuthenticatorId, ChallengeId},
+    id::{AuthenticatorId, ChallengeId, DecisionId, InvitationId, SubjectId},
     limits,
     statement::Purpose,
     subject::Subject,
     time::Time,
+    vouch::Worth,
 };
-use counterfoil_store::{Invitation, Tx};
+use counterfoil_store::{ChallengeRecord, Invitation, InvitationState, Tx};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 use webauthn_rs_core::{
     WebauthnCore,
@@ -48,14 +51,28 @@ use webauthn_rs_core::{
 struct Pending {
     state: RegistrationState,
     challenge: String,
+    options: Value,
     worth: Worth,
+    /// The invitation that this worth rests on: exactly that one is used up.
+    invitation: Option<InvitationId>,
+    /// The confirmation that it rests on.
+    confirmed: Option<ByOlder>,
 }
 
-/// What a passkey bound now is worth, and what it may rise to by resting.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-struct Worth {
-    ceiling: Acr,
-    rest: Option<Rest>,
+/// An older passkey has vouched, by signing that one of this name is added.
+#[derive(Clone, Serialize, Deserialize)]
+struct ByOlder {
+    txn: ChallengeId,
+    voucher: AuthenticatorId,
+    name: String,
+}
+
+/// What the page is told: what to make, or that the present passkey comes first.
+pub enum Begun {
+    /// The browser is to make this one.
+    Make(Box<enrol::Enrol>),
+    /// A name is needed, and then the confirmation by a present passkey.
+    NameFirst(enrol::NameFirst),
 }
 
 fn library(app: &App) -> Result<WebauthnCore, Problem> {
@@ -72,89 +89,208 @@ fn library(app: &App) -> Result<WebauthnCore, Problem> {
     Ok(library)
 }
 
-/// The action that this is for who never had, or had, a phishing-resistant authenticator.
-fn action(subject: &Subject) -> &'static str {
-    if subject.has_had_phishing_resistant() { "authenticator.enrol" } else { "authenticator.enrol_first" }
-}
-
-/// The policy allows it, and the ceremony is opened: what the browser is asked to make.
-pub async fn begin<T>(app: &App, browser: &Browser<T>) -> Result<enrol::Enrol, Problem> {
-    let now = browser.visit.now;
-    let signed_in = browser.signed_in().map_err(|problem| problem.next("/sign-in?to=/me/passkey"))?;
+/// The first passkey, or a further one by the present one's word. `name` is what the further one is to be called, `confirmed`
+/// the transaction that says so, once it has been signed.
+pub async fn begin<T>(
+    app: &App,
+    browser: &Browser<T>,
+    name: Option<&str>,
+    confirmed: Option<ChallengeId>,
+    back: &str,
+) -> Result<Begun, Problem> {
+    let signed_in = browser.signed_in().map_err(|problem| problem.next(own_action::leading("/sign-in", back)))?;
     app.facts.people.invalidate(&signed_in.subject);
     let person = decide::person(app, signed_in.subject).await?.ok_or_else(|| Problem::new(Kind::SESSION_ENDED))?;
     let subject = &person.subject;
     let resource = subject.id.to_string();
-    let decided =
-        own_action::require(app, browser, action(subject), (own_action::PERSON, &resource), "/me/passkey").await?;
-    let passkeys = person.authenticators.iter().filter(|a| a.is_active()).filter_map(decide::credential);
-    let known: Vec<Credential> = passkeys.collect();
-    if person.authenticators.len() >= limits::AUTHENTICATORS_PER_SUBJECT {
-        return Err(Problem::new(Kind::ENROLMENT_REFUSED).with("reason", "too many authenticators"));
+    if !decide::ever_had_passkey(&person) {
+        let decided =
+            own_action::require(app, browser, "authenticator.enrol_first", (own_action::PERSON, &resource), back)
+                .await?;
+        let grounds = Grounds { evidence: &signed_in.evidence, decided: Some(&decided), kind: None };
+        return offer(app, browser, &person, grounds).await.map(|made| Begun::Make(Box::new(made)));
     }
-    let invitation = invitation(app, subject, now).await?;
-    let worth = worth(&signed_in.evidence, invitation.as_ref(), now);
-    let (options, state) = ask(app, subject, &known)?;
-    let drawn = options.pointer("/challenge").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let bytes = decode(&drawn)?;
-    let pending = Pending { state, challenge: drawn, worth };
+    let Some(txn) = confirmed else {
+        let Some(name) = name else {
+            return Ok(Begun::NameFirst(enrol::NameFirst {
+                name_first: true,
+                person: named(subject),
+                now: browser.visit.now,
+            }));
+        };
+        let transaction = json!({
+            "type": "authenticator_enrol",
+            "resource": {"type": own_action::PERSON, "id": resource},
+            "method": Method::Passkey,
+            "name": label(name)?,
+        });
+        let resource = (own_action::PERSON, resource.as_str());
+        return Err(own_action::lodge(app, browser, "authenticator.enrol", resource, transaction, back).await?);
+    };
+    further(app, browser, &person, txn).await.map(|made| Begun::Make(Box::new(made)))
+}
+
+/// On what grounds somebody makes a first passkey.
+pub(super) struct Grounds<'a> {
+    /// What the session has shown; nothing where an invitation alone leads here.
+    pub evidence: &'a Evidence,
+    /// What policy said; nothing where whoever invited has decided.
+    pub decided: Option<&'a decide::Decided>,
+    /// Who invites, where it stands on the page.
+    pub kind: Option<enrol::InitKind>,
+}
+
+/// Opens the ceremony of a first passkey.
+pub(super) async fn offer<T>(
+    app: &App,
+    browser: &Browser<T>,
+    person: &Person,
+    grounds: Grounds<'_>,
+) -> Result<enrol::Enrol, Problem> {
+    let (now, subject) = (browser.visit.now, &person.subject);
+    let invitation = invitation(app, browser, subject).await?;
+    let worth = match &invitation {
+        Some(invitation) => Worth::vouched(invitation.ceiling, now),
+        None => Worth::of_session(grounds.evidence, now),
+    };
+    let pending = ask(app, person, worth, invitation.as_ref().map(|invitation| invitation.id), None)?;
+    let decided = grounds.decided.map(|decided| (decided.id, &decided.input));
     let opening = Opening {
-        purpose: Purpose::Enrolment,
-        session: &browser.session,
         subject: Some(subject.id),
-        decision: Some(decided.id),
-        input: Some(&decided.input),
-        tier: decided.decision.grounds().tier,
-        transaction: None,
-        requirement: None,
-        asked: vec![Method::Passkey],
-        request: None,
-        registration: Some(serde_json::to_value(&pending).map_err(Problem::internal)?),
-        registration_challenge: Some(Digest::of(&bytes)),
-        return_to: None,
-        lang: browser.visit.lang,
-        now,
+        tier: grounds.decided.and_then(|decided| decided.decision.grounds().tier),
+        ..opening(browser, decided, &pending)?
     };
     let mut tx = Tx::new(now);
     let (challenge, event) = open_challenge(app, &mut tx, opening, None)?;
     tx.commit(&app.store, event).await?;
-    Ok(enrol::Enrol {
+    let declared = invitation.is_some_and(|invitation| matches!(invitation.state, InvitationState::Declared {}));
+    Ok(enrol::Enrol { kind: grounds.kind, invitation: declared, ..shown_to(subject, challenge, pending, now) })
+}
+
+/// A further passkey: the confirmation is spent for one ceremony. Whoever asks again gets the same one.
+async fn further<T>(
+    app: &App,
+    browser: &Browser<T>,
+    person: &Person,
+    txn: ChallengeId,
+) -> Result<enrol::Enrol, Problem> {
+    let now = browser.visit.now;
+    let answer = match own_action::confirmed(app, browser, txn, &["authenticator.enrol"]).await? {
+        Standing::Done(answer) => answer,
+        Standing::Fresh(confirmed) => {
+            let by_older =
+                ByOlder { txn, voucher: confirmed.proof().authenticator, name: confirmed.signed("name")?.to_owned() };
+            let worth = Worth::vouched(confirmed.proof().ceiling, now);
+            let pending = ask(app, person, worth, None, Some(by_older))?;
+            let mut tx = Tx::new(now);
+            let opening = opening(browser, Some(confirmed.decided()), &pending)?;
+            let (ceremony, event) = open_challenge(app, &mut tx, opening, None)?;
+            let answer = json!({"outcome": "spent", "ceremony": ceremony});
+            tx.require_authenticator(confirmed.proof().authenticator);
+            confirmed.spend(app, browser, &mut tx, &answer, false)?;
+            match tx.commit(&app.store, event).await {
+                Ok(_) => answer,
+                Err(error) => own_action::lost(app, txn, error).await?,
+            }
+        }
+    };
+    let ceremony = answer.get("ceremony").and_then(Value::as_str).and_then(|id| id.parse().ok());
+    let ceremony: ChallengeId = ceremony.ok_or_else(|| Problem::internal("a spent enrolment has no ceremony"))?;
+    let (challenge, _, pending) = stored(app, browser, ceremony).await?;
+    Ok(shown_to(&person.subject, challenge.id(), pending, now))
+}
+
+/// The ceremony, for this person in this session; or for whom an invitation is, in the session that brought it.
+async fn stored<T>(
+    app: &App,
+    browser: &Browser<T>,
+    id: ChallengeId,
+) -> Result<(Challenge, ChallengeRecord, Pending), Problem> {
+    let record = app.store.challenge(id).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
+    let challenge: Challenge = serde_json::from_value(record.body.clone()).map_err(Problem::internal)?;
+    let own = challenge.opening().session == browser.session.id
+        && challenge.statement().purpose == Purpose::Enrolment
+        && match browser.session.signed_in() {
+            Some(signed_in) => challenge.statement().signer == Some(signed_in.subject),
+            // Nobody has decided but who invited.
+            None => challenge.statement().decision_id.is_none(),
+        };
+    if !own {
+        return Err(Problem::new(Kind::OTHER_DEVICE));
+    }
+    if !challenge.is_open(browser.visit.now) {
+        return Err(Problem::new(Kind::EXPIRED));
+    }
+    let pending = challenge.opening().registration.clone().unwrap_or_default();
+    let pending: Pending = serde_json::from_value(pending).map_err(Problem::internal)?;
+    if challenge.statement().decision_id.is_none() && pending.invitation.is_none() {
+        return Err(Problem::internal("an enrolment that neither policy nor an invitation allows"));
+    }
+    Ok((challenge, record, pending))
+}
+
+fn opening<'a, T>(
+    browser: &'a Browser<T>,
+    decided: Option<(DecisionId, &'a DecisionInput)>,
+    pending: &Pending,
+) -> Result<Opening<'a>, Problem> {
+    Ok(Opening {
+        decision: decided.map(|(id, _)| id),
+        input: decided.map(|(_, input)| input),
+        registration: Some(serde_json::to_value(pending).map_err(Problem::internal)?),
+        registration_challenge: Some(Digest::of(&decode(&pending.challenge)?)),
+        ..Opening::new(browser, Purpose::Enrolment)
+    })
+}
+
+fn shown_to(subject: &Subject, challenge: ChallengeId, pending: Pending, now: Time) -> enrol::Enrol {
+    let worth = pending.worth;
+    enrol::Enrol {
         kind: None,
         person: named(subject),
-        creation_options: options,
+        creation_options: pending.options,
         challenge: challenge.to_string(),
         ceiling: worth.ceiling,
         rises_at: worth.rest.map(|rest| rest.until),
         rises_to: worth.rest.map(|rest| rest.acr),
-        invitation: invitation.is_some(),
+        invitation: pending.invitation.is_some(),
+        name: pending.confirmed.map(|by_older| by_older.name),
         window: Window { now, expires_at: now.plus_seconds(limits::CHALLENGE_SECONDS) },
-    })
+    }
 }
 
-/// An invitation that vouches for the first passkey, if it has not been used.
-async fn invitation(app: &App, subject: &Subject, now: Time) -> Result<Option<Invitation>, Problem> {
+/// An invitation that vouches for what this browser makes, if it has not been used. A link that somebody else holds, or
+/// that another browser brought, vouches for nothing here: else a relayed sign-in would be worth as much as the link.
+pub(super) async fn invitation<T>(
+    app: &App,
+    browser: &Browser<T>,
+    subject: &Subject,
+) -> Result<Option<Invitation>, Problem> {
     for invitation in app.store.invitations_of(subject.id).await? {
-        if now < invitation.expires_at && !app.store.is_invitation_used(invitation.id).await? {
+        if invitation.vouches_for(&browser.session.key_thumbprint, browser.visit.now)
+            && !app.store.is_invitation_used(invitation.id).await?
+        {
             return Ok(Some(invitation));
         }
     }
     Ok(None)
 }
 
-/// min(its kind, the evidence of the ceremony that binds it), unless somebody vouches. What codes alone have bound may
-/// rise once a notice has been out for the rest period and nobody disowned it.
-fn worth(evidence: &Evidence, invitation: Option<&Invitation>, now: Time) -> Worth {
-    let shown = evidence.acr(now).unwrap_or(Acr::Aal1).min(Acr::Phr);
-    let ceiling = shown.max(invitation.map_or(Acr::Aal1, |invitation| invitation.ceiling.min(Acr::Phr)));
-    let rest =
-        (ceiling < Acr::Phr).then(|| Rest { acr: Acr::Phr, until: now.plus_seconds(limits::CEILING_REST_SECONDS) });
-    Worth { ceiling, rest }
-}
-
 /// What the browser is asked for: discoverable, user-verifying, of an algorithm that we verify ourselves.
-fn ask(app: &App, subject: &Subject, known: &[Credential]) -> Result<(Value, RegistrationState), Problem> {
+fn ask(
+    app: &App,
+    person: &Person,
+    worth: Worth,
+    invitation: Option<InvitationId>,
+    confirmed: Option<ByOlder>,
+) -> Result<Pending, Problem> {
+    let subject = &person.subject;
     let username = subject.usernames.first().cloned().unwrap_or_default();
-    let exclude = known.iter().map(|credential| decode(&credential.id)).collect::<Result<_, _>>()?;
+    let known = person.authenticators.iter().filter(|one| one.is_active()).filter_map(decide::credential);
+    let exclude = known.map(|credential| decode(&credential.id)).collect::<Result<_, _>>()?;
+    if person.authenticators.len() >= limits::AUTHENTICATORS_PER_SUBJECT {
+        return Err(Problem::new(Kind::ENROLMENT_REFUSED).with("reason", "too many authenticators"));
+    }
     let library = library(app)?;
     let builder = library
         .new_challenge_register_builder(subject.id.as_bytes(), &username, &subject.name)
@@ -166,7 +302,8 @@ fn ask(app: &App, subject: &Subject, known: &[Credential]) -> Result<(Value, Reg
         .exclude_credentials(Some(exclude));
     let (options, state) = library.generate_challenge_register(builder).map_err(Problem::internal)?;
     let options = serde_json::to_value(options.public_key).map_err(Problem::internal)?;
-    Ok((options, state))
+    let challenge = options.pointer("/challenge").and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(Pending { state, challenge, options, worth, invitation, confirmed })
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, Problem> {
@@ -183,27 +320,22 @@ pub async fn finish<T>(
     name: &str,
 ) -> Result<enrol::Enrolled, Problem> {
     let now = browser.visit.now;
-    let signed_in = browser.signed_in()?;
-    let label = label(name)?;
-    let record = app.store.challenge(id).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
-    let challenge: Challenge = serde_json::from_value(record.body.clone()).map_err(Problem::internal)?;
-    let own = challenge.opening().session == browser.session.id
-        && challenge.statement().signer == Some(signed_in.subject)
-        && challenge.statement().purpose == Purpose::Enrolment;
-    if !own {
-        return Err(Problem::new(Kind::OTHER_DEVICE));
-    }
-    if !challenge.is_open(now) {
-        return Err(Problem::new(Kind::EXPIRED));
-    }
-    let pending = challenge.opening().registration.clone().unwrap_or_default();
-    let pending: Pending = serde_json::from_value(pending).map_err(Problem::internal)?;
+    let signed_in = browser.session.signed_in();
+    let (challenge, record, pending) = stored(app, browser, id).await?;
+    let label = match &pending.confirmed {
+        Some(by_older) => by_older.name.clone(),
+        None => label(name)?,
+    };
     let (ceremony, credential) = judge(app, &pending, response)?;
-    let subject = app.store.subject(signed_in.subject).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
+    let whose = challenge.statement().signer.ok_or_else(|| Problem::internal("an enrolment that is nobody's"))?;
+    app.facts.people.invalidate(&whose);
+    let person = decide::person(app, whose).await?.ok_or_else(|| Problem::new(Kind::SESSION_ENDED))?;
+    let subject = &person.subject;
     // The first is worth what it is because there was none before: that must still be so.
-    if (challenge.statement().action.as_deref()) != Some(action(&subject)) {
+    if pending.confirmed.is_none() && decide::ever_had_passkey(&person) {
         return Err(Problem::new(Kind::CONFLICT));
     }
+    let mut tx = Tx::new(now);
     let enrolled = Enrolled {
         id: AuthenticatorId::new(now, app.random.id()),
         subject: subject.id,
@@ -211,8 +343,8 @@ pub async fn finish<T>(
         label,
         state: EnrolledState::Active {},
         ceiling: pending.worth.ceiling,
-        rest: pending.worth.rest,
-        bound_by: Some(signed_in.login),
+        rest: None,
+        bound_by: signed_in.map(|signed_in| signed_in.login),
         bound_at: now,
         last_used_at: None,
         series: 0,
@@ -221,22 +353,21 @@ pub async fn finish<T>(
         secret: None,
         version: 0,
     };
+    let told = notify::enrolled(app, &mut tx, &enrolled, now).await?;
+    // It rests from the moment at which its owner was told, who may then disown it.
+    let rest = pending.worth.told(told.delivered).rest;
+    let rest = rest.map(|rest| Rest { until: now.plus_seconds(limits::CEILING_REST_SECONDS), ..rest });
+    let enrolled = Enrolled { rest, ..enrolled };
     let registered =
         challenge.register(ceremony, enrolled.id, now).map_err(|_| Problem::new(Kind::ENROLMENT_REFUSED))?;
-    let mut tx = Tx::new(now);
-    tx.require_session(&browser.session);
+    tx.require_session(&browser.session).require_active(subject.id);
     tx.change_challenge(&open_challenge::record(&registered, record.version)?);
     tx.enrol_authenticator(&enrolled);
-    tx.change_subject(&subject, &subject.clone().having_had(enrolled.ceiling));
-    if let Some(invitation) = invitation(app, &subject, now).await? {
-        tx.accept_invitation(&invitation);
-        let (invitation, ceiling) = (invitation.id, invitation.ceiling);
-        let kind = EventKind::InvitationChanged { invitation, subject: subject.id, ceiling, used: true };
-        tx.also(app.event(now, actor(browser), kind));
-    }
-    let notices = notify::enrolled(app, &mut tx, &enrolled, now).await?;
-    let told = u32::try_from(notices.len()).unwrap_or(u32::MAX);
-    for notice in notices {
+    tx.change_subject(subject, &subject.clone().having_had(enrolled.ceiling));
+    use_invitation(app, browser, &mut tx, subject.id, &pending).await?;
+    let vouched_by = report(app, browser, &mut tx, &pending).await?;
+    let addresses = u32::try_from(told.events.len()).unwrap_or(u32::MAX);
+    for notice in told.events {
         tx.also(notice);
     }
     let kind = EventKind::AuthenticatorEnrolled {
@@ -246,8 +377,8 @@ pub async fn finish<T>(
         ceiling: enrolled.ceiling,
         credential: Some(credential.digest().map_err(Problem::internal)?),
         attestation: credential.attestation.as_ref().map(|attestation| attestation.digest),
-        login: Some(signed_in.login),
-        vouched_by: Vec::new(),
+        login: signed_in.map(|signed_in| signed_in.login),
+        vouched_by,
     };
     match tx.commit(&app.store, app.event(now, actor(browser), kind)).await {
         Ok(_) => {}
@@ -257,7 +388,48 @@ pub async fn finish<T>(
         Err(error) => return Err(Problem::from(error)),
     }
     app.facts.people.invalidate(&subject.id);
-    Ok(enrol::Enrolled { authenticator: shown(&enrolled, now), told })
+    let authenticator = shown(&enrolled, std::slice::from_ref(&enrolled), now);
+    Ok(enrol::Enrolled { authenticator, told: addresses })
+}
+
+/// Uses up exactly the invitation that the worth was taken from.
+async fn use_invitation<T>(
+    app: &App,
+    browser: &Browser<T>,
+    tx: &mut Tx,
+    subject: SubjectId,
+    pending: &Pending,
+) -> Result<(), Problem> {
+    let Some(id) = pending.invitation else { return Ok(()) };
+    let (key, now) = (&browser.session.key_thumbprint, browser.visit.now);
+    let found = app.store.invitations_of(subject).await?.into_iter().find(|invitation| invitation.id == id);
+    let invitation = found.filter(|found| found.vouches_for(key, now)).ok_or_else(|| Problem::new(Kind::CONFLICT))?;
+    tx.accept_invitation(&invitation);
+    let ceiling = invitation.ceiling;
+    let kind = EventKind::InvitationChanged { invitation: id, subject, ceiling, used: true };
+    tx.also(app.event(browser.visit.now, actor(browser), kind));
+    Ok(())
+}
+
+/// What was confirmed is done. Gives who vouched, who must still be in use.
+async fn report<T>(
+    app: &App,
+    browser: &Browser<T>,
+    tx: &mut Tx,
+    pending: &Pending,
+) -> Result<Vec<AuthenticatorId>, Problem> {
+    let Some(ByOlder { txn, voucher, .. }) = pending.confirmed else { return Ok(Vec::new()) };
+    tx.require_authenticator(voucher);
+    let redemption = app.store.redemption(txn).await?;
+    let redemption = redemption.ok_or_else(|| Problem::internal("a ceremony rests on a confirmation not spent"))?;
+    tx.report_outcome(&redemption, ReportedOutcome::Executed);
+    let kind = EventKind::OutcomeReported {
+        challenge: txn,
+        redemption: Digest::of(redemption.redemption_id.as_bytes()),
+        outcome: ReportedOutcome::Executed,
+    };
+    tx.also(app.event(browser.visit.now, actor(browser), kind));
+    Ok(vec![voucher])
 }
 
 /// Our own look at type, origin and frame; then the library's at the rest; then the credential as our verifier will use it.
@@ -280,13 +452,18 @@ fn judge(
     Ok((ceremony, credential))
 }
 
-/// What the person calls it: shown on pages and in mails, so it keeps the string profile.
+/// What the person calls it: shown on pages and in mails, so it keeps the string profile, and is nothing that a mail program
+/// makes a link of.
 fn label(name: &str) -> Result<String, Problem> {
     let trimmed = name.trim();
     if trimmed.is_empty() {
         return Ok("Passkey".to_owned());
     }
-    counterfoil_core::text::check(trimmed, 40)
-        .map(|_| trimmed.to_owned())
-        .map_err(|error| Problem::new(Kind::INVALID_REQUEST).pointer("/name").detail(error.to_string()))
+    let invalid = |why: String| Problem::new(Kind::INVALID_REQUEST).pointer("/name").detail(why);
+    let plain = |c: char| c.is_alphanumeric() || " -_'’()+#&,.".contains(c);
+    let dotted = trimmed.split('.').skip(1).any(|part| part.starts_with(char::is_alphanumeric));
+    if !trimmed.chars().all(plain) || dotted {
+        return Err(invalid("a name has letters, digits, spaces and few signs".to_owned()));
+    }
+    counterfoil_core::text::check(trimmed, 40).map(|_| trimmed.to_owned()).map_err(|error| invalid(error.to_string()))
 }

@@ -4,14 +4,22 @@
 use crate::{app::App, problem::Problem};
 use counterfoil_core::{
     audit::event::{Actor, Event, EventKind, NoticeAbout},
-    enrolled::Enrolled,
+    enrolled::{Enrolled, EnrolledState},
     id::{MessageId, SubjectId},
     subject::AddressState,
     time::Time,
 };
 use counterfoil_store::{Message, Tx};
 
-/// Adds one message per address to a unit. Returns their events; how many there are is how many were told.
+/// Who was told.
+pub struct Told {
+    /// One event for each message.
+    pub events: Vec<Event>,
+    /// At how many addresses. What is only queued has told nobody yet.
+    pub delivered: usize,
+}
+
+/// Adds one message per address to a unit.
 pub async fn notify(
     app: &App,
     tx: &mut Tx,
@@ -20,19 +28,21 @@ pub async fn notify(
     title: impl Fn(&str) -> String,
     text: impl Fn(&str) -> String,
     now: Time,
-) -> Result<Vec<Event>, Problem> {
+) -> Result<Told, Problem> {
     let lang = app.store.subject(subject).await?.map_or_else(|| "en".to_owned(), |person| person.lang);
     let disown = match lang.as_str() {
         "de" => format!(
-            "Waren Sie das nicht? Öffnen Sie {}/me selbst im Browser und beenden Sie die Sitzung mit „Das war ich nicht“.",
+            "Waren Sie das nicht? Öffnen Sie {}/me selbst im Browser und wählen Sie dort „Das war ich nicht“.",
             app.issuer.as_str()
         ),
-        _ => format!(
-            "Was this not you? Open {}/me in a browser yourself and end the session with \"Not me\".",
-            app.issuer.as_str()
-        ),
+        _ => {
+            format!(
+                "Was this not you? Open {}/me in a browser yourself and choose \"Not me\" there.",
+                app.issuer.as_str()
+            )
+        }
     };
-    let mut events = Vec::new();
+    let mut told = Told { events: Vec::new(), delivered: 0 };
     for address in app.store.addresses(subject).await? {
         if !matches!(address.state, AddressState::Active { .. }) {
             continue;
@@ -45,17 +55,19 @@ pub async fn notify(
             at: now,
             title: title(&lang),
             text: format!("{}\n\n{disown}", text(&lang)),
-            sent_at: None,
+            // The outbox page of the demo is the mailbox: what stands there is delivered.
+            sent_at: app.demo.then_some(now),
         };
         tx.queue_message(&message);
+        told.delivered += usize::from(message.sent_at.is_some());
         let kind = EventKind::NoticeSent { message: message.id, subject, about };
-        events.push(app.event(now, Actor::System {}, kind));
+        told.events.push(app.event(now, Actor::System {}, kind));
     }
-    Ok(events)
+    Ok(told)
 }
 
 /// An authenticator was disabled after too many failures.
-pub async fn disabled(app: &App, tx: &mut Tx, enrolled: &Enrolled, now: Time) -> Result<Vec<Event>, Problem> {
+pub async fn disabled(app: &App, tx: &mut Tx, enrolled: &Enrolled, now: Time) -> Result<Told, Problem> {
     let label = enrolled.label.clone();
     notify(
         app,
@@ -76,7 +88,7 @@ pub async fn disabled(app: &App, tx: &mut Tx, enrolled: &Enrolled, now: Time) ->
 }
 
 /// A passkey was added.
-pub async fn enrolled(app: &App, tx: &mut Tx, added: &Enrolled, now: Time) -> Result<Vec<Event>, Problem> {
+pub async fn enrolled(app: &App, tx: &mut Tx, added: &Enrolled, now: Time) -> Result<Told, Problem> {
     let label = added.label.clone();
     notify(
         app,
@@ -96,6 +108,44 @@ pub async fn enrolled(app: &App, tx: &mut Tx, added: &Enrolled, now: Time) -> Re
     .await
 }
 
+/// A passkey was removed, vouched for, or said to be somebody else's.
+pub async fn changed(
+    app: &App,
+    tx: &mut Tx,
+    enrolled: &Enrolled,
+    about: NoticeAbout,
+    now: Time,
+) -> Result<Told, Problem> {
+    let label = enrolled.label.clone();
+    let (en, de) = match (about, &enrolled.state) {
+        (NoticeAbout::AuthenticatorRemoved, _) => ("was removed from your account", "wurde aus Ihrem Konto entfernt"),
+        (_, EnrolledState::Active {}) => (
+            "was vouched for and now confirms important changes",
+            "wurde bestätigt und gilt jetzt für wichtige Änderungen",
+        ),
+        _ => (
+            "was switched off because it was said not to be yours",
+            "wurde abgeschaltet, weil er nicht Ihrer sein soll",
+        ),
+    };
+    notify(
+        app,
+        tx,
+        enrolled.subject,
+        about,
+        |lang| match lang {
+            "de" => "An Ihren Passkeys hat sich etwas geändert".to_owned(),
+            _ => "Your passkeys have changed".to_owned(),
+        },
+        |lang| match lang {
+            "de" => format!("Der Passkey „{label}“ {de}."),
+            _ => format!("The passkey \"{label}\" {en}."),
+        },
+        now,
+    )
+    .await
+}
+
 /// A transaction was confirmed: its text goes out over a channel that the confirming session does not control.
 pub async fn confirmed(
     app: &App,
@@ -104,7 +154,7 @@ pub async fn confirmed(
     counterfoil: &str,
     display_text: &str,
     now: Time,
-) -> Result<Vec<Event>, Problem> {
+) -> Result<Told, Problem> {
     notify(
         app,
         tx,

@@ -1,13 +1,13 @@
 //! A challenge is opened: its statement is committed and logged before anything of it is shown (DESIGN §5).
 
 use super::decide;
-use crate::{app::App, page::Lang, problem::Problem};
+use crate::{app::App, browser::Browser, page::Lang, problem::Problem};
 use counterfoil_core::{
     assurance::{Method, Tier},
     audit::event::{Event, EventKind},
     authenticator::webauthn::Credential,
     challenge::{self, Challenge},
-    decision::DecisionInput,
+    decision::{DecisionInput, StepUp},
     digest::Digest,
     id::{AuthenticatorId, ChallengeId, DecisionId, SubjectId},
     limits,
@@ -53,6 +53,48 @@ pub struct Opening<'a> {
     pub lang: Lang,
     /// Now.
     pub now: Time,
+}
+
+impl<'a> Opening<'a> {
+    /// About the person of this session, if it is anybody's, to be answered with a passkey. The rest is nothing.
+    pub fn new<T>(browser: &'a Browser<T>, purpose: Purpose) -> Self {
+        Self {
+            purpose,
+            session: &browser.session,
+            subject: browser.session.signed_in().map(|signed_in| signed_in.subject),
+            decision: None,
+            input: None,
+            tier: None,
+            transaction: None,
+            requirement: None,
+            asked: vec![Method::Passkey],
+            request: None,
+            registration: None,
+            registration_challenge: None,
+            return_to: None,
+            lang: browser.visit.lang,
+            now: browser.visit.now,
+        }
+    }
+
+    /// Exactly what a decision asks for; `purpose` says whether of its transaction or of the person alone.
+    pub fn asked<T>(
+        browser: &'a Browser<T>,
+        purpose: Purpose,
+        decision: Option<DecisionId>,
+        input: &'a DecisionInput,
+        step_up: &'a StepUp,
+    ) -> Self {
+        Self {
+            decision,
+            input: Some(input),
+            tier: step_up.grounds.tier,
+            transaction: step_up.transaction.as_ref().filter(|_| purpose == Purpose::Transaction),
+            requirement: Some(&step_up.requirement),
+            asked: vec![step_up.requirement.method],
+            ..Self::new(browser, purpose)
+        }
+    }
 }
 
 /// Adds a challenge to a unit. `pushed` is the request that it consumes. Returns its identifier and the event.

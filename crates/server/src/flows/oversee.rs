@@ -134,7 +134,7 @@ pub async fn decision<T>(app: &App, browser: &Browser<T>, id: DecisionId) -> Res
     let record = read(&found)?;
     let pack = app.pack.load();
     let teller = Teller { texts: texts(app, browser)?, pack: &pack };
-    let followed = followed(app, teller.texts, id).await?;
+    let (followed, signed) = followed(app, teller.texts, id).await?;
     Ok(DecisionStory {
         viewer,
         id,
@@ -149,23 +149,26 @@ pub async fn decision<T>(app: &App, browser: &Browser<T>, id: DecisionId) -> Res
         reason_admin: record.answer.grounds.reason_admin.clone(),
         followed,
         raw: serde_json::json!({ "input": record.input, "answer": record.answer }),
-        evidence_url: None,
+        evidence_url: signed.then(|| format!("/admin/decisions/{id}/evidence")),
     })
 }
 
-/// What the log says of a decision and of the challenge that it led to, oldest first.
-async fn followed(app: &App, texts: &Texts, id: DecisionId) -> Result<Vec<Consequence>, Problem> {
+/// What the log says of a decision and of the challenge that it led to, oldest first; and whether a passkey signed a
+/// transaction for it, so that there is evidence for others.
+async fn followed(app: &App, texts: &Texts, id: DecisionId) -> Result<(Vec<Consequence>, bool), Problem> {
     let log = app.store.log();
     let mut events: BTreeMap<EventId, LoggedEvent> = BTreeMap::new();
-    let mut about = vec![format!("decision:{id}")];
+    let (mut about, mut lodged, mut proven) = (vec![format!("decision:{id}")], false, false);
     while let Some(name) = about.pop() {
         for event in log.events_about(&name).await? {
             let leaf = Leaf::parse(&event.leaf).map_err(Problem::internal)?;
-            if let EventKind::ChallengeOpened { challenge, .. } = &leaf.kind
+            if let EventKind::ChallengeOpened { challenge, txn_digest, .. } = &leaf.kind
                 && !events.contains_key(&event.id)
             {
                 about.push(format!("challenge:{challenge}"));
+                lodged |= txn_digest.is_some();
             }
+            proven |= matches!(&leaf.kind, EventKind::ChallengeProven { assertion: Some(_), .. });
             events.insert(event.id, event);
         }
     }
@@ -183,7 +186,7 @@ async fn followed(app: &App, texts: &Texts, id: DecisionId) -> Result<Vec<Conseq
     let mut told: Vec<Consequence> = events.values().map(told).collect::<Result<_, Problem>>()?;
     told.retain(|event| event.kind != "decision.made");
     told.sort_by_key(|event| (event.at, event.leaf));
-    Ok(told)
+    Ok((told, lodged && proven))
 }
 
 /// The policy in force.

@@ -1,6 +1,7 @@
 //! `/me`: what one has enrolled and what each is good for, where one is signed in, what was decided lately.
 
 use super::{
+    change_passkey,
     decide::Record,
     own_action,
     sign_in::named,
@@ -22,7 +23,11 @@ use counterfoil_store::DecisionFilter;
 use std::collections::BTreeSet;
 
 /// Decisions shown.
-const LATELY: u32 = 20;
+const LATELY: usize = 20;
+/// Decisions read at once.
+const LOOKED_AT: u32 = 50;
+/// How often, at most.
+const STEPS: usize = 5;
 
 /// The account of who asks.
 pub async fn view<T>(app: &App, browser: &Browser<T>) -> Result<me::Me, Problem> {
@@ -52,20 +57,7 @@ pub async fn view<T>(app: &App, browser: &Browser<T>) -> Result<me::Me, Problem>
         });
     }
     sessions.sort_by_key(|session| (!session.current, std::cmp::Reverse(session.last_seen_at)));
-    let filter = DecisionFilter { subject: Some(subject), limit: LATELY, ..DecisionFilter::default() };
-    let mut decisions = Vec::new();
-    let mut confirmations = Vec::new();
-    for found in app.store.decisions(&filter).await? {
-        let record: Record = serde_json::from_str(&found.record.body).map_err(Problem::internal)?;
-        if record.input.audience.is_none() {
-            continue;
-        }
-        if let Some(confirmation) = confirmation(app, browser, &found.record, &record).await? {
-            confirmations.push(confirmation);
-        }
-        decisions.push(line(app, browser, &found.record, &record));
-    }
-    let has_passkey = person.authenticators.iter().any(|a| a.method == Method::Passkey && a.is_active());
+    let (decisions, confirmations) = lately(app, browser, &subject).await?;
     Ok(me::Me {
         person: named(&person.subject),
         now,
@@ -81,7 +73,7 @@ pub async fn view<T>(app: &App, browser: &Browser<T>) -> Result<me::Me, Problem>
             .authenticators
             .iter()
             .filter(|authenticator| !matches!(authenticator.state, EnrolledState::Removed { .. }))
-            .map(|authenticator| shown(authenticator, now))
+            .map(|authenticator| shown(authenticator, &person.authenticators, now))
             .collect(),
         sessions,
         confirmations,
@@ -103,7 +95,8 @@ pub async fn view<T>(app: &App, browser: &Browser<T>) -> Result<me::Me, Problem>
             })
             .collect(),
         enrol: me::MayEnrol {
-            allowed: !has_passkey || !person.subject.has_had_phishing_resistant(),
+            allowed: !super::decide::ever_had_passkey(&person)
+                || person.authenticators.iter().any(|one| one.is_active() && confirms(one, now)),
             reason: None,
             ceiling: None,
             rises_at: None,
@@ -111,8 +104,43 @@ pub async fn view<T>(app: &App, browser: &Browser<T>) -> Result<me::Me, Problem>
     })
 }
 
-/// One authenticator, as its owner sees it.
-pub fn shown(authenticator: &Enrolled, now: Time) -> me::Authenticator {
+fn confirms(one: &Enrolled, now: Time) -> bool {
+    one.method == Method::Passkey && one.ceiling_at(now) >= Acr::Phr
+}
+
+/// What was decided and confirmed lately. Reading one's account is a decision too, and would hide the rest.
+async fn lately<T>(
+    app: &App,
+    browser: &Browser<T>,
+    subject: &str,
+) -> Result<(Vec<me::DecisionLine>, Vec<me::Confirmation>), Problem> {
+    let (mut decisions, mut confirmations) = (Vec::new(), Vec::new());
+    let mut filter =
+        DecisionFilter { subject: Some(subject.to_owned()), limit: LOOKED_AT, ..DecisionFilter::default() };
+    for _ in 0..STEPS {
+        let found = app.store.decisions(&filter).await?;
+        filter.before = found.last().map(|found| found.record.id);
+        for found in &found {
+            let record: Record = serde_json::from_str(&found.record.body).map_err(Problem::internal)?;
+            // Of our own actions, those that were signed.
+            if (record.input.audience.is_none() && record.answer.txn_digest.is_none()) || decisions.len() >= LATELY {
+                continue;
+            }
+            if let Some(confirmation) = confirmation(app, browser, &found.record, &record).await? {
+                confirmations.push(confirmation);
+            }
+            decisions.push(line(app, browser, &found.record, &record));
+        }
+        if decisions.len() >= LATELY || filter.before.is_none() {
+            break;
+        }
+    }
+    Ok((decisions, confirmations))
+}
+
+/// One authenticator among all of its owner's, as they see it.
+pub fn shown(authenticator: &Enrolled, all: &[Enrolled], now: Time) -> me::Authenticator {
+    let (removable, vouchable, disownable) = change_passkey::offered(authenticator, all, now);
     let rest = authenticator.rest.filter(|rest| now < rest.until && rest.acr > authenticator.ceiling);
     me::Authenticator {
         id: authenticator.id,
@@ -126,10 +154,17 @@ pub fn shown(authenticator: &Enrolled, now: Time) -> me::Authenticator {
         state: match authenticator.state {
             EnrolledState::Active {} => me::AuthenticatorState::Active,
             EnrolledState::Removed { .. } => me::AuthenticatorState::Removed,
-            EnrolledState::Disabled { .. } | EnrolledState::Contained { .. } => me::AuthenticatorState::Disabled,
+            EnrolledState::Disabled { .. } => me::AuthenticatorState::Disabled,
+            EnrolledState::Contained { .. } => me::AuthenticatorState::Contained,
+        },
+        why: match authenticator.state {
+            EnrolledState::Disabled { why, .. } => Some(why),
+            _ => None,
         },
         synced: super::decide::credential(authenticator).map(|credential| credential.backup_state),
-        removable: false,
+        removable,
+        vouchable,
+        disownable,
         this_device: None,
     }
 }
@@ -191,8 +226,10 @@ async fn confirmation<T>(
         _ => return Ok(None),
     };
     let text = challenge.opening().display_text.clone().unwrap_or_default();
-    let client = line(app, browser, row, record).client.unwrap_or_default();
+    let signed = matches!(challenge.state(), ChallengeState::Proven { assertion: Some(_), .. });
+    let client = line(app, browser, row, record).client.unwrap_or_else(|| "Counterfoil".to_owned());
     Ok(Some(me::Confirmation {
+        evidence_url: signed.then(|| format!("/me/confirmations/{}/evidence", challenge.id())),
         counterfoil: counterfoil(challenge.id()),
         at,
         title: text.lines().next().unwrap_or_default().to_owned(),

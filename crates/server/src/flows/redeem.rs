@@ -79,6 +79,7 @@ pub async fn redeem(app: &App, spend: &Spend, now: Time) -> Result<Value, Proble
         "outcome": "spent",
         "replayed": false,
         "txn": txn,
+        "counterfoil": super::step_up::counterfoil(txn),
         "decision_id": decision,
         "subject": subject,
         "client_id": claims.client_id,

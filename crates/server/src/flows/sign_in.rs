@@ -2,7 +2,7 @@
 //! asked, and gets a new identifier when it becomes theirs.
 
 use super::{
-    attempt,
+    attempt::{self, Counted, Target},
     authorize::actor,
     complete_sign_in::{Completion, complete},
     decide,
@@ -22,7 +22,7 @@ use counterfoil_core::{
     audit::event::{Event, EventKind, VoidReason},
     authenticator::{password, webauthn},
     challenge::Challenge,
-    enrolled::Enrolled,
+    enrolled::{Enrolled, EnrolledState},
     evidence::Evidence,
     id::{ChallengeId, SubjectId},
     limits,
@@ -88,7 +88,8 @@ pub fn own_path(to: Option<&str>) -> String {
     match to {
         Some(path)
             if path.starts_with('/')
-                && !path.starts_with("//")
+                // Also `/.//host` is another host's to some readers.
+                && !path.split(['?', '#']).next().unwrap_or_default().contains("//")
                 && path.len() <= limits::URI_BYTES
                 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') =>
         {
@@ -100,36 +101,10 @@ pub fn own_path(to: Option<&str>) -> String {
 
 async fn begin<T>(app: &App, browser: &Browser<T>, to: String) -> Result<UnderWay, Problem> {
     let mut tx = Tx::new(browser.visit.now);
-    let (id, event) =
-        open_challenge(app, &mut tx, opening(browser, None, None, Some(to), vec![Method::Passkey]), None)?;
+    let opening = Opening { return_to: Some(to), ..Opening::new(browser, Purpose::SignIn) };
+    let (id, event) = open_challenge(app, &mut tx, opening, None)?;
     tx.commit(&app.store, event).await?;
     under_way(app, browser, id).await
-}
-
-fn opening<'a, T>(
-    browser: &'a Browser<T>,
-    subject: Option<SubjectId>,
-    request: Option<&'a AuthorizationRequest>,
-    return_to: Option<String>,
-    asked: Vec<Method>,
-) -> Opening<'a> {
-    Opening {
-        purpose: Purpose::SignIn,
-        session: &browser.session,
-        subject,
-        decision: None,
-        input: None,
-        tier: None,
-        transaction: None,
-        requirement: None,
-        asked,
-        request,
-        registration: None,
-        registration_challenge: None,
-        return_to,
-        lang: browser.visit.lang,
-        now: browser.visit.now,
-    }
 }
 
 /// The open sign-in of this session.
@@ -214,7 +189,8 @@ fn plain(answer: Answer) -> Reply {
     Renewed { body: answer, session: None }
 }
 
-/// The first step by typing. An unknown name costs the same time and gets the same answer as a wrong password.
+/// The first step by typing. An unknown name costs the same time, waits as long and gets the same answer as a wrong password;
+/// so does one whose password is off.
 pub async fn by_password<T>(
     app: &App,
     browser: &Browser<T>,
@@ -224,22 +200,33 @@ pub async fn by_password<T>(
 ) -> Result<Reply, Problem> {
     let under_way = under_way(app, browser, id).await?;
     let now = browser.visit.now;
-    let subject = app.store.subject_by_username(&username.trim().to_lowercase()).await?;
-    let known = match &subject {
-        Some(subject) => {
-            let all = app.store.authenticators(subject.id).await?;
-            all.into_iter().find(|authenticator| authenticator.method == Method::Password && authenticator.is_active())
-        }
-        None => None,
+    // What a decision asks for is asked of nobody else, and nothing else answers it.
+    if under_way.challenge.statement().decision_id.is_some() {
+        return Err(Problem::new(Kind::NOT_ACCEPTED));
+    }
+    let username = username.trim().to_lowercase();
+    let subject = app.store.subject_by_username(&username).await?;
+    let enrolled = match &subject {
+        Some(subject) => app.store.authenticators(subject.id).await?,
+        None => Vec::new(),
+    };
+    let known = enrolled.into_iter().find(|one| one.method == Method::Password && one.is_active());
+    let target = Target {
+        enrolled: known.as_ref(),
+        whose: subject.as_ref().map(|subject| subject.id),
+        slows: ("name", &username),
+    };
+    let counted = match attempt::count(app, browser, &target).await {
+        Err(problem) if problem.kind() == Kind::AUTHENTICATOR_DISABLED => return Err(Problem::new(Kind::NOT_ACCEPTED)),
+        other => other?,
     };
     let (Some(subject), Some(password)) = (subject, known) else {
         // The same work as for somebody: the time must not tell who has an account.
         let refusal = app.hash(move || password::refuse(&typed)).await?;
         tracing::debug!(%refusal, "a name that nobody has");
-        attempt::refused(app, browser, None, None, Method::Password, "unknown").await?;
+        failed(app, browser, &under_way, None, None, Method::Password, "unknown").await?;
         return Err(Problem::new(Kind::NOT_ACCEPTED));
     };
-    attempt::count(app, browser, &password).await?;
     let record = password.secret.clone().ok_or_else(|| Problem::internal("a password without its record"))?;
     let held = attempt::holder(&password, now);
     let proof = app
@@ -248,14 +235,36 @@ pub async fn by_password<T>(
             password::verify(&typed, &phc, &held, now)
         })
         .await?;
-    let Ok(proof) = proof else {
-        attempt::refused(app, browser, Some(subject.id), Some(&password), Method::Password, "wrong").await?;
-        return Err(Problem::new(Kind::NOT_ACCEPTED));
+    let whose = under_way.challenge.statement().signer.or(browser.session.signed_in().map(|theirs| theirs.subject));
+    let reason = match &proof {
+        Err(_) => Some("wrong"),
+        Ok(_) if !subject.is_active() => Some("suspended"),
+        // A session never changes hands.
+        Ok(_) if whose.is_some_and(|whose| whose != subject.id) => Some("other_person"),
+        Ok(_) => None,
     };
-    if !subject.is_active() {
-        return Err(Problem::new(Kind::NOT_ACCEPTED));
+    match (proof, reason) {
+        (Ok(proof), None) => after_password(app, browser, under_way, &subject, password, proof, counted).await,
+        (_, reason) => {
+            let reason = reason.unwrap_or("wrong");
+            failed(app, browser, &under_way, Some(subject.id), Some(&password), Method::Password, reason).await?;
+            Err(Problem::new(Kind::NOT_ACCEPTED))
+        }
     }
-    after_password(app, browser, under_way, &subject, password, proof).await
+}
+
+/// Records an answer that was not right, and counts it against the sign-in that is under way.
+async fn failed<T>(
+    app: &App,
+    browser: &Browser<T>,
+    under_way: &UnderWay,
+    subject: Option<SubjectId>,
+    enrolled: Option<&Enrolled>,
+    method: Method,
+    reason: &'static str,
+) -> Result<(), Problem> {
+    attempt::refused(app, browser, subject, enrolled, method, reason).await?;
+    attempt::count_against(app, browser, &under_way.challenge, &under_way.record).await
 }
 
 /// A password is right: the rest is asked of this person, or the sign-in is complete if there is nothing more to ask.
@@ -266,6 +275,7 @@ async fn after_password<T>(
     subject: &Subject,
     password: Enrolled,
     proof: Proof,
+    counted: Counted,
 ) -> Result<Reply, Problem> {
     let now = browser.visit.now;
     let accepted = attempt::accepted(app, browser, &proof, None);
@@ -274,6 +284,9 @@ async fn after_password<T>(
     app.facts.people.invalidate(&subject.id);
     let authenticators = app.store.authenticators(subject.id).await?;
     let has = |method| authenticators.iter().any(|a: &Enrolled| a.method == method && a.is_active());
+    // A second one that is off does not make the first one enough: whoever guesses it off would need less.
+    let second = |a: &Enrolled| a.method != Method::Password && !matches!(a.state, EnrolledState::Removed { .. });
+    let has_second = authenticators.iter().any(second);
     let wanted = under_way.request.as_ref().and_then(|request| request.acr_values.iter().min().copied());
     let mut asked = Vec::new();
     if has(Method::AppCode) && wanted.is_none_or(|acr| acr <= Acr::Aal2) {
@@ -285,8 +298,9 @@ async fn after_password<T>(
     let mut tx = Tx::new(now);
     tx.change_authenticator(&password.clone().used(now));
     tx.also(accepted);
+    counted.right(&mut tx, browser, subject.id);
     if asked.is_empty() {
-        if wanted.is_some_and(|acr| acr > Acr::Aal1) {
+        if has_second || wanted.is_some_and(|acr| acr > Acr::Aal1) {
             return unmet(app, browser, under_way).await;
         }
         let void = voided(app, browser, &mut tx, &under_way)?;
@@ -305,7 +319,13 @@ async fn after_password<T>(
     let return_to = under_way.challenge.opening().return_to.clone();
     let begun = with_password(&browser.session.state, subject.id, evidence)?;
     tx.change_session(&Session { state: begun.clone(), ..browser.session.clone() });
-    let next = opening(browser, Some(subject.id), under_way.request.as_ref(), return_to, asked);
+    let next = Opening {
+        subject: Some(subject.id),
+        request: under_way.request.as_ref(),
+        return_to,
+        asked,
+        ..Opening::new(browser, Purpose::SignIn)
+    };
     let (id, event) = open_challenge(app, &mut tx, next, None)?;
     tx.commit(&app.store, event).await?;
     let record = app.store.challenge(id).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
@@ -326,7 +346,7 @@ fn with_password(state: &SessionState, subject: SubjectId, shown: Evidence) -> R
     match state {
         SessionState::SignedIn(signed_in) if signed_in.subject == subject => {
             let mut evidence = signed_in.evidence.clone();
-            evidence.proofs.extend(shown.proofs);
+            shown.proofs.into_iter().for_each(|proof| evidence.add(proof));
             Ok(SessionState::SignedIn(SignedIn { evidence, ..signed_in.clone() }))
         }
         SessionState::SignedIn(_) => Err(Problem::new(Kind::NOT_ACCEPTED)),
@@ -361,31 +381,33 @@ pub async fn by_code<T>(app: &App, browser: &Browser<T>, id: ChallengeId, code: 
         _ => return Err(Problem::new(Kind::EXPIRED)),
     };
     let (subject, app_code) = owner(app, whose, Method::AppCode).await?;
-    attempt::count(app, browser, &app_code).await?;
+    let counted = attempt::count_code(app, browser, &app_code).await?;
     let Ok(proof) = attempt::code(&app_code, code, now)? else {
-        attempt::refused(app, browser, Some(subject.id), Some(&app_code), Method::AppCode, "wrong").await?;
+        failed(app, browser, &under_way, Some(subject.id), Some(&app_code), Method::AppCode, "wrong").await?;
         return Err(Problem::new(Kind::CODE_REFUSED));
     };
     let mut tx = Tx::new(now);
+    counted.right(&mut tx, browser, subject.id);
     let step = proof.totp_step().ok_or_else(|| Problem::internal("a code without a step"))?;
     let remember = now.plus_seconds(limits::TOTP_STEP_SECONDS * 4);
     tx.spend(SpendKey::totp_step(app_code.id, step), remember);
     tx.change_authenticator(&app_code.clone().used(now));
     tx.also(attempt::accepted(app, browser, &proof, Some(id)));
     let mut evidence = shown.clone();
-    evidence.proofs.push(proof.fact().clone());
+    evidence.add(proof.fact().clone());
     let challenge = prove(&under_way, proof, now)?;
-    let password = app.store.authenticators(subject.id).await?;
-    let mut used: Vec<Enrolled> = password
-        .into_iter()
-        .filter(|a| evidence.proofs.iter().any(|proof| proof.authenticator == a.id) && a.id != app_code.id)
-        .collect();
-    used.push(app_code);
+    let used = used(app, &subject, &evidence).await?;
     let completion = Completion { subject: &subject, evidence, used, under_way, challenge: Some(challenge) };
     match complete(app, browser, tx, completion).await {
         Err(problem) if problem.kind() == Kind::CONFLICT => Err(Problem::new(Kind::CODE_REFUSED)),
         other => other,
     }
+}
+
+/// By which authenticators all of this was shown.
+async fn used(app: &App, subject: &Subject, evidence: &Evidence) -> Result<Vec<Enrolled>, Problem> {
+    let all = app.store.authenticators(subject.id).await?.into_iter();
+    Ok(all.filter(|one| evidence.proofs.iter().any(|proof| proof.authenticator == one.id)).collect())
 }
 
 async fn owner(app: &App, subject: SubjectId, method: Method) -> Result<(Subject, Enrolled), Problem> {
@@ -403,8 +425,21 @@ fn prove(under_way: &UnderWay, proof: Proof, now: Time) -> Result<Challenge, Pro
     })
 }
 
-/// Signing in by a passkey, with or without a name typed before.
+/// Signing in by a passkey, with or without a name typed before. Who uses one passkey in two places at once meets a record
+/// that has just changed: it is read again, once, and judged again by what it says now.
 pub async fn by_passkey<T>(
+    app: &App,
+    browser: &Browser<T>,
+    id: ChallengeId,
+    response: webauthn::Assertion,
+) -> Result<Reply, Problem> {
+    match with_passkey(app, browser, id, response.clone()).await {
+        Err(problem) if problem.kind() == Kind::CONFLICT => with_passkey(app, browser, id, response).await,
+        done => done,
+    }
+}
+
+async fn with_passkey<T>(
     app: &App,
     browser: &Browser<T>,
     id: ChallengeId,
@@ -413,25 +448,28 @@ pub async fn by_passkey<T>(
     let under_way = under_way(app, browser, id).await?;
     let now = browser.visit.now;
     let verified = super::assert_passkey::verify(app, browser, &under_way.challenge, response).await?;
-    let subject = app.store.subject(verified.enrolled.subject).await?.filter(Subject::is_active);
-    let subject = subject.ok_or_else(|| Problem::new(Kind::PASSKEY_REFUSED))?;
+    let whose = verified.enrolled.subject;
+    let Some(subject) = app.store.subject(whose).await?.filter(Subject::is_active) else {
+        let enrolled = Some(&verified.enrolled);
+        attempt::refused(app, browser, Some(whose), enrolled, Method::Passkey, "suspended").await?;
+        return Err(Problem::new(Kind::PASSKEY_REFUSED));
+    };
     let mut tx = Tx::new(now);
     tx.change_authenticator(&verified.after);
     tx.also(attempt::accepted(app, browser, &verified.proof, Some(id)));
     let mut evidence = match &browser.session.state {
         SessionState::Anonymous { begun: Some(begun) } if begun.subject == subject.id => begun.evidence.clone(),
         SessionState::SignedIn(signed_in) if signed_in.subject == subject.id => signed_in.evidence.clone(),
-        SessionState::SignedIn(_) => return Err(Problem::new(Kind::PASSKEY_REFUSED)),
+        SessionState::SignedIn(_) => {
+            let enrolled = Some(&verified.enrolled);
+            attempt::refused(app, browser, Some(whose), enrolled, Method::Passkey, "other_person").await?;
+            return Err(Problem::new(Kind::PASSKEY_REFUSED));
+        }
         _ => Evidence::default(),
     };
-    evidence.proofs.push(verified.proof.fact().clone());
+    evidence.add(verified.proof.fact().clone());
     let challenge = prove(&under_way, verified.proof, now)?;
-    let completion = Completion {
-        subject: &subject,
-        evidence,
-        used: vec![verified.enrolled],
-        under_way,
-        challenge: Some(challenge),
-    };
+    let used = used(app, &subject, &evidence).await?;
+    let completion = Completion { subject: &subject, evidence, used, under_way, challenge: Some(challenge) };
     complete(app, browser, tx, completion).await
 }

@@ -26,7 +26,7 @@ use counterfoil_core::{
     digest::Digest,
     enrolled::Enrolled,
     evidence::{Evidence, ProofFact},
-    id::{ChallengeId, DecisionId},
+    id::{ChallengeId, DecisionId, SessionId},
     limits,
     proof::Proof,
     session::{Session, SessionState, SignedIn},
@@ -80,28 +80,57 @@ pub async fn stored<T>(app: &App, browser: &Browser<T>, id: ChallengeId) -> Resu
     let signed_in = browser.signed_in().map_err(|problem| problem.next(format!("/sign-in?to=/step-up/{id}")))?;
     let record = app.store.challenge(id).await?.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
     let challenge: Challenge = serde_json::from_value(record.body.clone()).map_err(Problem::internal)?;
-    if challenge.opening().session != browser.session.id {
-        let kind = EventKind::RelaySeen {
-            subject: challenge.statement().subject,
-            session: Some(browser.session.id),
-            challenge: Some(id),
-            signal: "other_browser".to_owned(),
-        };
-        let event = app.personal_event(
-            browser.visit.now,
-            actor(browser),
-            kind,
-            [("ip", browser.visit.ip.to_string()), ("user_agent", browser.visit.user_agent.clone())],
-        );
-        Tx::new(browser.visit.now).commit(&app.store, event).await?;
+    if !belongs(app, browser, challenge.opening().session).await? {
+        signal(app, browser, &challenge).await?;
         return Err(Problem::new(Kind::OTHER_DEVICE));
     }
-    if challenge.statement().signer != Some(signed_in.subject) {
+    // Sign-ins and enrolments have pages of their own: one signature, one purpose (R2).
+    let statement = challenge.statement();
+    if statement.signer != Some(signed_in.subject) || statement.purpose != Purpose::Transaction {
         return Err(Problem::new(Kind::NOT_FOUND));
     }
     let request = challenge.opening().request.clone();
     let request = request.map(serde_json::from_value).transpose().map_err(Problem::internal)?;
     Ok(Stored { challenge, record, request })
+}
+
+/// Replacements of one session that are followed: it rises a few times at most while something waits for it.
+const REPLACED: usize = 4;
+
+/// Is this the session that the challenge was opened in, or the one that took its place when its assurance rose?
+async fn belongs<T>(app: &App, browser: &Browser<T>, mut opened_in: SessionId) -> Result<bool, Problem> {
+    for _ in 0..=REPLACED {
+        if opened_in == browser.session.id {
+            return Ok(true);
+        }
+        match app.store.session(opened_in).await?.map(|session| session.state) {
+            Some(SessionState::Replaced { by }) => opened_in = by,
+            // What is somebody else's, over, or another login's, is another device.
+            _ => return Ok(false),
+        }
+    }
+    Ok(false)
+}
+
+/// Somebody else's link was opened here: said once for each challenge and session.
+async fn signal<T>(app: &App, browser: &Browser<T>, challenge: &Challenge) -> Result<(), Problem> {
+    let (id, now) = (challenge.id(), browser.visit.now);
+    let kind = EventKind::RelaySeen {
+        subject: challenge.statement().subject,
+        session: Some(browser.session.id),
+        challenge: Some(id),
+        signal: "other_browser".to_owned(),
+    };
+    let personal = [("ip", browser.visit.ip.to_string()), ("user_agent", browser.visit.user_agent.clone())];
+    let event = app.personal_event(now, actor(browser), kind, personal);
+    let mut tx = Tx::new(now);
+    let until = now.plus_seconds(limits::SESSION_SECONDS);
+    tx.spend(SpendKey::new("signal", format_args!("{id}:{}", browser.session.id)), until);
+    match tx.commit(&app.store, event).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.spent().is_some() => Ok(()),
+        Err(error) => Err(Problem::from(error)),
+    }
 }
 
 /// What the page shows, all of it from the stored challenge.
@@ -128,8 +157,12 @@ pub async fn view<T>(app: &App, browser: &Browser<T>, stored: &Stored) -> Result
     let open = challenge.is_open(now);
     let person = super::decide::person(app, signed_in.subject).await?;
     let person = person.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
-    let mut values = display.as_ref().map(|display| rows(display, &client.name)).unwrap_or_default();
-    compare::mark(&mut values, display.as_ref(), &compare::earlier(app, &pack, decision, &record, lang).await?);
+    // What the person's own account says of itself is given by nobody else, and differs every time.
+    let given_by = stored.request.as_ref().map(|_| client.name.as_str());
+    let mut values = display.as_ref().map(|display| rows(display, given_by)).unwrap_or_default();
+    if given_by.is_some() {
+        compare::mark(&mut values, display.as_ref(), &compare::earlier(app, &pack, decision, &record, lang).await?);
+    }
     Ok(StepUp {
         state: state(challenge, now),
         id: challenge.id().to_string(),
@@ -174,7 +207,10 @@ fn asking(app: &App, stored: &Stored, lang: &str) -> Client {
 }
 
 fn back(app: &App, stored: &Stored) -> Option<Back> {
-    let request = stored.request.as_ref()?;
+    let Some(request) = &stored.request else {
+        let url = stored.challenge.opening().return_to.clone()?;
+        return Some(Back { url, name: "Counterfoil".to_owned() });
+    };
     let directory = app.directory.load();
     let client = directory.client(&request.client_id)?;
     let denied = OAuthError::new(ErrorCode::AccessDenied, "It was not confirmed.");
@@ -203,7 +239,7 @@ fn receipt(challenge: &Challenge) -> Option<Receipt> {
 }
 
 /// The amount, else the account, is what matters most.
-fn rows(display: &counterfoil_core::transaction::Display, client: &str) -> Vec<Row> {
+fn rows(display: &counterfoil_core::transaction::Display, given_by: Option<&str>) -> Vec<Row> {
     let main = [Kinds::Amount, Kinds::Iban]
         .iter()
         .find_map(|kind| display.rows.iter().position(|row| row.kind == *kind))
@@ -226,7 +262,7 @@ fn rows(display: &counterfoil_core::transaction::Display, client: &str) -> Vec<R
             },
             main: at == main,
             // Nobody but the application says that a name and an account belong together.
-            given_by: (row.kind == Kinds::Name).then(|| client.to_owned()),
+            given_by: given_by.filter(|_| row.kind == Kinds::Name).map(str::to_owned),
             mixed_scripts: row.mixed_scripts,
             changed: None,
             changed_from: None,
@@ -257,8 +293,21 @@ pub fn device(user_agent: &str) -> String {
     }
 }
 
-/// Confirmed with a passkey.
+/// Confirmed with a passkey. Who uses one in two places at once meets a record that has just changed: it is read again, once,
+/// and judged again by what it says now.
 pub async fn by_passkey<T>(
+    app: &App,
+    browser: &Browser<T>,
+    id: ChallengeId,
+    response: Assertion,
+) -> Result<Answered, Problem> {
+    match with_passkey(app, browser, id, response.clone()).await {
+        Err(problem) if problem.kind() == Kind::CONFLICT => with_passkey(app, browser, id, response).await,
+        done => done,
+    }
+}
+
+async fn with_passkey<T>(
     app: &App,
     browser: &Browser<T>,
     id: ChallengeId,
@@ -285,13 +334,15 @@ pub async fn by_code<T>(app: &App, browser: &Browser<T>, id: ChallengeId, code: 
         .into_iter()
         .find(|a| a.method == Method::AppCode && a.is_active() && (allowed.is_empty() || allowed.contains(&a.id)))
         .ok_or_else(|| Problem::new(Kind::AUTHENTICATOR_DISABLED))?;
-    attempt::count(app, browser, &app_code).await?;
+    let counted = attempt::count_code(app, browser, &app_code).await?;
     let Ok(proof) = attempt::code(&app_code, code, now)? else {
         attempt::refused(app, browser, Some(signed_in.subject), Some(&app_code), Method::AppCode, "wrong").await?;
+        attempt::count_against(app, browser, &stored.challenge, &stored.record).await?;
         return Err(Problem::new(Kind::CODE_REFUSED));
     };
     let step = proof.totp_step().ok_or_else(|| Problem::internal("a code without a step"))?;
     let mut tx = Tx::new(now);
+    counted.right(&mut tx, browser, signed_in.subject);
     tx.spend(SpendKey::totp_step(app_code.id, step), now.plus_seconds(limits::TOTP_STEP_SECONDS * 4));
     tx.change_authenticator(&app_code.clone().used(now));
     match confirm(app, browser, tx, stored, app_code, proof).await {
@@ -347,12 +398,17 @@ async fn confirm<T>(
     }
     let number = counterfoil(challenge.id());
     if let Some(text) = &challenge.opening().display_text {
-        for event in super::notify::confirmed(app, &mut tx, signed_in.subject, &number, text, now).await? {
+        let text = with_doubts(app, &stored, text);
+        for event in super::notify::confirmed(app, &mut tx, signed_in.subject, &number, &text, now).await?.events {
             tx.also(event);
         }
     }
     let next = match &stored.request {
-        None => challenge.opening().return_to.clone(),
+        // Where it is done, by what was signed and not by what the page says then.
+        None => challenge.opening().return_to.as_ref().map(|page| {
+            let joint = if page.contains('?') { '&' } else { '?' };
+            format!("{page}{joint}confirmed={}", challenge.id())
+        }),
         Some(request) => {
             let (next, event) = grant(app, &mut tx, &challenge, request, browser, signed_in)?;
             tx.also(event);
@@ -365,6 +421,33 @@ async fn confirm<T>(
     app.facts.sessions.invalidate(&signed_in.login);
     let receipt = receipt(&challenge).ok_or_else(|| Problem::internal("a proven challenge has a receipt"))?;
     Ok(Answered { next, receipt })
+}
+
+/// The text with what the page says beside it: who says so, and which names mix scripts.
+fn with_doubts(app: &App, stored: &Stored, text: &str) -> String {
+    let pack = app.pack.load();
+    let lang = stored.challenge.statement().displayed.as_ref().map_or("en", |displayed| displayed.lang.as_str());
+    let display = stored.challenge.opening().transaction.as_ref().and_then(|value| {
+        let kind = pack.transaction_type(value.get("type")?.as_str()?)?;
+        kind.render(&kind.validate(value).ok()?, lang)
+    });
+    let names: Vec<_> =
+        display.iter().flat_map(|display| &display.rows).filter(|row| row.kind == Kinds::Name).collect();
+    let mut said = vec![text.to_owned()];
+    if stored.request.is_some() && !names.is_empty() {
+        let client = asking(app, stored, lang).name;
+        said.push(match lang {
+            "de" => format!("Namen laut {client}."),
+            _ => format!("Names as given by {client}."),
+        });
+    }
+    for row in names.iter().filter(|row| row.mixed_scripts) {
+        said.push(match lang {
+            "de" => format!("Achtung: {} mischt Schriften, die nicht zusammengehören.", row.label),
+            _ => format!("Attention: {} mixes scripts that do not belong together.", row.label),
+        });
+    }
+    said.join("\n\n")
 }
 
 /// The code for the transaction's token. Its `acr` is the proof's own.
@@ -470,7 +553,7 @@ pub async fn announced<T>(app: &App, browser: &Browser<T>, id: DecisionId) -> Re
         title: display.as_ref().map(|display| display.title.clone()),
         sentence: display.as_ref().map(|display| display.sentence.clone()),
         strong: display.as_ref().map(|display| display.strong.clone()).unwrap_or_default(),
-        rows: display.map(|display| rows(&display, &client.name)).unwrap_or_default(),
+        rows: display.map(|display| rows(&display, Some(&client.name))).unwrap_or_default(),
         person: sign_in::named(&person.subject),
         place: None,
         device: Some(device(&browser.visit.user_agent)),

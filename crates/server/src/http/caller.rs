@@ -71,7 +71,12 @@ fn challenge() -> Response {
     response
 }
 
-/// A token that was presented to us with a proof of its key.
+/// Every DPoP field, also one that is no text: a field that is not looked at still counts (RFC 9449 §4.3 check 1).
+fn dpop_fields(parts: &Parts) -> impl Iterator<Item = &str> {
+    parts.headers.get_all("dpop").iter().map(|field| field.to_str().unwrap_or_default())
+}
+
+/// A token that was presented to us with a proof of its key. Its login is open: containment reaches here too (R4).
 async fn held_token(
     app: &App,
     parts: &Parts,
@@ -84,10 +89,19 @@ async fn held_token(
         .await
         .map_err(|_| refuse(OAuthError::new(ErrorCode::ServerError, "Something went wrong on our side.")))?
         .ok_or_else(invalid)?;
+    if let Some(login) = verified.claims().lineage {
+        let login = app
+            .store
+            .login(login)
+            .await
+            .map_err(|_| refuse(OAuthError::new(ErrorCode::ServerError, "Something went wrong on our side.")))?;
+        if !login.is_some_and(|login| login.is_open()) {
+            return Err(invalid());
+        }
+    }
     let uri = HttpUri::parse(&app.issuer.join(parts.uri.path())).map_err(|_| invalid())?;
     let request = ProvenRequest { method: parts.method.as_str(), uri: &uri, now };
-    let fields = parts.headers.get_all("dpop").iter().filter_map(|field| field.to_str().ok());
-    let proof = dpop::single_header(fields)
+    let proof = dpop::single_header(dpop_fields(parts))
         .and_then(|proof| proof.ok_or(DpopError::Missing))
         .and_then(|proof| dpop::verify(proof, request, Some(&app.keys.dpop_nonces), Some(verified.bound())));
     let proof = match proof {
@@ -142,8 +156,9 @@ impl FromRequestParts<Arc<App>> for TokenHolder {
             let error = OAuthError::new(ErrorCode::InvalidToken, "Present an access token with its DPoP proof.");
             TokenRefused { error, nonce: Some(app.keys.dpop_nonces.issue(now, app.random.bytes())) }.into_response()
         };
-        let field = parts.headers.get(header::AUTHORIZATION).and_then(|field| field.to_str().ok());
-        let (scheme, token) = field.and_then(|field| field.split_once(' ')).ok_or_else(missing)?;
+        let mut fields = parts.headers.get_all(header::AUTHORIZATION).iter();
+        let (Some(field), None) = (fields.next(), fields.next()) else { return Err(missing()) };
+        let (scheme, token) = field.to_str().ok().and_then(|field| field.split_once(' ')).ok_or_else(missing)?;
         if !scheme.eq_ignore_ascii_case("dpop") {
             return Err(missing());
         }
@@ -193,8 +208,7 @@ fn authenticate(app: &App, form: &Form, now: Time) -> Result<VerifiedClient, OAu
 }
 
 fn proof(app: &App, parts: &Parts, now: Time) -> Result<Option<VerifiedDpopProof>, DpopError> {
-    let fields = parts.headers.get_all("dpop").iter().filter_map(|field| field.to_str().ok());
-    let Some(proof) = dpop::single_header(fields)? else { return Ok(None) };
+    let Some(proof) = dpop::single_header(dpop_fields(parts))? else { return Ok(None) };
     let uri = HttpUri::parse(&app.issuer.join(parts.uri.path())).map_err(|_| DpopError::Target)?;
     let request = ProvenRequest { method: parts.method.as_str(), uri: &uri, now };
     dpop::verify(proof, request, Some(&app.keys.dpop_nonces), None).map(Some)

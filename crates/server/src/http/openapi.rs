@@ -42,7 +42,8 @@ pub fn document(routes: &[Route]) -> Value {
 
 fn scheme(who: Caller) -> Option<&'static str> {
     match who {
-        Caller::Anyone => None,
+        // What the operator's socket serves stands in no document for the network.
+        Caller::Anyone | Caller::Host => None,
         Caller::Browser | Caller::SignedIn => Some("session"),
         Caller::Client => Some("client"),
         Caller::Api => Some("api"),

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod authorize;
+pub mod init;
 pub mod me;
 pub mod session;
 pub mod sign_in;
@@ -30,7 +31,7 @@ macro_rules! shells {
     )*};
 }
 
-shells! { sign_in SignIn, authorize Authorize, step_up StepUp, me Me, passkey Passkey, console Admin }
+shells! { sign_in SignIn, authorize Authorize, step_up StepUp, me Me, passkey Passkey, invited Init, console Admin }
 
 /// The front door leads to one's own account.
 pub async fn home() -> Redirect {
@@ -83,7 +84,11 @@ pub async fn outbox(State(app): State<Arc<App>>) -> Result<Response, Problem> {
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>Outbox of the demo</title><link rel=\"stylesheet\" href=\"",
     );
-    let _ = write!(html, "{}/style.css\"><main><h1>Outbox of the demo</h1>", app.pages.assets.folder());
+    let _ = write!(
+        html,
+        "{}/style.css\"><body class=\"outbox\"><main><h1>Outbox of the demo</h1>",
+        app.pages.assets.folder()
+    );
     html.push_str("<p>What a mailbox or a phone would have got, newest first.</p>");
     for message in app.store.last_messages(50).await? {
         let _ = write!(

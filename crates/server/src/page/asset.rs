@@ -34,6 +34,7 @@ const FILES: &[(&str, &str, &[u8])] = files![
     "js/authorize.js" SCRIPT,
     "js/dom.js" SCRIPT,
     "js/enrol.js" SCRIPT,
+    "js/evidence.js" SCRIPT,
     "js/me.js" SCRIPT,
     "js/passkey.js" SCRIPT,
     "js/proof.js" SCRIPT,

@@ -7,7 +7,6 @@ use serde::Serialize;
 /// Who invites.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "invitations by link are not built yet")]
 pub enum InitKind {
     /// The first administrator of a new installation.
     Administrator,
@@ -38,9 +37,23 @@ pub struct Enrol {
     /// A declared invitation of the demo, which would fall to a relay: the page says so.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub invitation: bool,
+    /// What it will be called, where an older passkey has vouched for one of this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// How long this stays open.
     #[serde(flatten)]
     pub window: Window,
+}
+
+/// A further passkey: its name is confirmed with a present one before it is made.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NameFirst {
+    /// True.
+    pub name_first: bool,
+    /// Whose it will be.
+    pub person: Person,
+    /// The server's clock.
+    pub now: Time,
 }
 
 /// A passkey that was made.

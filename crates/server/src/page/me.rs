@@ -3,6 +3,7 @@
 use super::{Outcome, Person, Resource};
 use counterfoil_core::{
     assurance::{Acr, Binding, Method, Tier},
+    enrolled::DisabledWhy,
     id::{AddressId, AuthenticatorId, DecisionId, SessionId},
     time::Time,
 };
@@ -55,8 +56,10 @@ pub struct Current {
 pub enum AuthenticatorState {
     /// It can.
     Active,
-    /// Switched off after too many failures.
+    /// Switched off; `why` says why.
     Disabled,
+    /// Cut off with the sign-in that added it.
+    Contained,
     /// Taken away.
     Removed,
 }
@@ -88,8 +91,15 @@ pub struct Authenticator {
     /// A passkey that its provider copies between devices (WebAuthn BS).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synced: Option<bool>,
+    /// Why it is switched off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<DisabledWhy>,
     /// Whether the page offers to remove it.
     pub removable: bool,
+    /// Whether an older one can vouch for it.
+    pub vouchable: bool,
+    /// Whether the page offers to say that it is somebody else's.
+    pub disownable: bool,
     /// Used in this session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub this_device: Option<bool>,
@@ -153,6 +163,9 @@ pub struct Confirmation {
     pub text: String,
     /// What became of it.
     pub outcome: Followed,
+    /// Where its evidence is, if a passkey signed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence_url: Option<String>,
 }
 
 /// One decision, as its subject sees it.

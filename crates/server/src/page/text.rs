@@ -76,7 +76,7 @@ impl Part {
         match self {
             Self::People => !["acr", "actor", "admin", "event", "nav", "noscript", "story"].contains(&family),
             Self::Administration => {
-                ["admin", "binding", "col", "nav", "outcome", "refusal", "tier"].contains(&family)
+                ["admin", "binding", "col", "evidence", "nav", "outcome", "refusal", "tier"].contains(&family)
                     || ["back_to", "step_up.policy", "try_again"].contains(&key)
             }
         }

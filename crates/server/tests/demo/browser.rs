@@ -84,14 +84,42 @@ impl<'a> Browser<'a> {
         panic!("{path}: no nonce is good enough")
     }
 
+    /// One request with this proof, which changes nothing here: several can be under way at once.
+    pub fn send_once(&self, path: &str, body: &str, proof: &str) -> Reply {
+        let cookie = self.cookie.clone().unwrap_or_default();
+        let headers = [("content-type", "application/json"), ("counterfoil-proof", proof), ("cookie", &cookie)];
+        self.demo.call("POST", path, &headers, body)
+    }
+
+    /// A proof with a nonce of its own, to be sent later.
+    pub fn proof_for_later(&mut self, path: &str, body: &str) -> String {
+        self.nonce = None;
+        self.post("/sign-in", &json!({}));
+        let proof = self.proof(path, body);
+        self.nonce = None;
+        proof
+    }
+
+    /// A new session in the same browser: the key stays.
+    pub fn begin_again(&mut self) {
+        (self.sid, self.cookie, self.nonce) = (None, None, None);
+        let begun = self.post("/session", &json!({}));
+        assert_eq!(begun.status, 200, "{begun:?}");
+    }
+
     /// Signs a person in with password and code. The last reply.
     pub fn sign_in(&mut self, user: &Value) -> Reply {
+        self.sign_in_by(user, &code(user))
+    }
+
+    /// The same with this code.
+    pub fn sign_in_by(&mut self, user: &Value, code: &str) -> Reply {
         let begun = self.post("/sign-in", &json!({"to": "/me"})).json();
         let password =
             json!({"challenge": begun["challenge"], "username": user["username"], "password": user["password"]});
         let asked = self.post("/sign-in/password", &password).json();
         assert_eq!(asked["step"], "code", "{asked}");
-        self.post("/sign-in/code", &json!({"challenge": asked["challenge"], "code": code(user)}))
+        self.post("/sign-in/code", &json!({"challenge": asked["challenge"], "code": code}))
     }
 }
 
@@ -99,6 +127,12 @@ impl<'a> Browser<'a> {
 pub fn code(user: &Value) -> String {
     let secret = TotpSecret::new(&base32(user["totp_secret"].as_str().unwrap())).unwrap();
     secret.code(crate::clock::now())
+}
+
+/// The code before that one, which is good for a while longer: each is accepted once, so that two sign-ins need two.
+pub fn code_before(user: &Value) -> String {
+    let secret = TotpSecret::new(&base32(user["totp_secret"].as_str().unwrap())).unwrap();
+    secret.code(crate::clock::now().plus_seconds(-30))
 }
 
 fn base32(text: &str) -> Vec<u8> {

@@ -38,10 +38,16 @@ impl Reply {
 impl Demo {
     /// Starts one on free ports and waits until it says that it is ready.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with further arguments.
+    pub fn start_with(arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_counterfoil"))
             .args(["--format", "json", "demo", "--listen", "127.0.0.1:0", "--app-listen", "127.0.0.1:0", "--data"])
             .arg(directory.path().join("data"))
+            .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -71,8 +77,13 @@ impl Demo {
     /// One request.
     pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let port = self.issuer().rsplit(':').next().unwrap();
-        let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
-        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: localhost:{port}\r\nconnection: close\r\n");
+        Self::call_at(&format!("127.0.0.1:{port}"), &format!("localhost:{port}"), method, path, headers, body)
+    }
+
+    /// One request to whoever listens there, under the name that it is called by.
+    pub fn call_at(connect: &str, host: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        let mut stream = TcpStream::connect(connect).unwrap();
+        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -113,7 +124,12 @@ fn parse(text: &str) -> Reply {
 
 /// Runs the binary with these arguments; whether it succeeded, and what it printed.
 pub fn counterfoil(arguments: &[&str], data: &Path) -> (bool, String) {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_counterfoil")).args(arguments).arg("--data").arg(data).output().unwrap();
-    (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    let (code, text) = ran(&[arguments, &["--data", data.to_str().unwrap()]].concat());
+    (code == 0, text)
+}
+
+/// Runs the binary with these arguments alone: its exit code, and what it printed for programs.
+pub fn ran(arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_counterfoil")).args(arguments).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
 }

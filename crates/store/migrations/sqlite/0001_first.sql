@@ -74,6 +74,7 @@ CREATE TABLE sessions (
     PRIMARY KEY (id)
 );
 CREATE INDEX sessions_by_subject ON sessions (subject);
+CREATE INDEX sessions_by_expires_at ON sessions (expires_at);
 
 -- The acts that sessions came from.
 CREATE TABLE logins (
@@ -206,12 +207,24 @@ CREATE INDEX spends_by_expires_at ON spends (expires_at);
 -- Guesses, each written before it is compared.
 CREATE TABLE attempts (
     id TEXT NOT NULL,
-    authenticator TEXT NOT NULL,
+    authenticator TEXT,
     series BIGINT NOT NULL,
+    slows TEXT NOT NULL,
     at BIGINT NOT NULL,
     PRIMARY KEY (id)
 );
 CREATE INDEX attempts_by_authenticator ON attempts (authenticator, series);
+CREATE INDEX attempts_by_slows ON attempts (slows, at);
+CREATE INDEX attempts_by_at ON attempts (at);
+
+-- Browsers in which people have been right, by the key of their sessions.
+CREATE TABLE browsers (
+    subject TEXT NOT NULL,
+    key_thumbprint TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (subject, key_thumbprint)
+);
+CREATE INDEX browsers_by_at ON browsers (at);
 
 -- What people are told: the outbox.
 CREATE TABLE messages (

@@ -7,12 +7,12 @@ use counterfoil_core::{
     digest::Digest,
     enrolled::Secret,
     id::{AddressId, ApiKeyId, EventId, InvitationId, MessageId, TokenId},
-    limits::CONSECUTIVE_FAILURES,
+    limits::{CONSECUTIVE_FAILURES, FREE_GUESSES, GUESS_MEMORY_SECONDS, GUESS_WINDOW_SECONDS},
     subject::{Address, AddressKind, AddressState, Group},
 };
 use counterfoil_store::{
-    Api, ApiKey, ApiKeyState, Client, CommitError, Invitation, KnownDevice, Message, OpenError, PushedRequest,
-    ReadError, Refusal, Resource, Store, SystemKey, SystemKeyState, TokenRecord, Tx, Upkeep,
+    Api, ApiKey, ApiKeyState, Attempt, Client, CommitError, Invitation, InvitationState, KnownDevice, Message,
+    OpenError, PushedRequest, ReadError, Refusal, Resource, Store, SystemKey, SystemKeyState, TokenRecord, Tx, Upkeep,
 };
 
 crate::on_both_engines! {
@@ -22,7 +22,8 @@ crate::on_both_engines! {
     a_row_that_grants_power_and_was_edited_is_refused,
     a_secret_moved_to_another_row_does_not_open,
     another_master_key_believes_nothing,
-    of_64_simultaneous_guesses_no_more_than_the_limit_are_compared,
+    of_many_simultaneous_guesses_no_more_than_the_limit_are_compared,
+    a_guess_that_was_right_is_forgotten_and_one_that_was_put_off_still_slows,
     feed_positions_follow_commits,
     what_is_over_is_swept_and_nothing_else,
 }
@@ -235,6 +236,7 @@ async fn told(house: &House, store: &Store, person: &people::SignedInPerson) {
         subject: person.subject.id,
         ceiling: Acr::Phr,
         expires_at: now.plus_seconds(86_400),
+        state: InvitationState::Open {},
     };
     commit(house, store, |tx| {
         tx.queue_message(&message).invite(&invitation);
@@ -248,6 +250,18 @@ async fn told(house: &House, store: &Store, person: &people::SignedInPerson) {
     assert_eq!(store.messages_to_send(10).await.unwrap(), []);
     assert_eq!(store.last_messages(10).await.unwrap(), [Message { sent_at: Some(now), ..message }]);
     assert_eq!(store.invitation_by_secret(&Digest::of(b"link")).await.unwrap(), Some(invitation.clone()));
+    let key = person.session.key_thumbprint;
+    assert!(!invitation.vouches_for(&key, now), "a link that nobody brought vouches for nothing");
+    for brought in [true, false] {
+        let done = commit(house, store, |tx| {
+            tx.bring_invitation(&invitation, &person.session);
+        });
+        assert_eq!(done.await.is_ok(), brought, "one browser brings a link, once");
+    }
+    let invitation = store.invitation(invitation.id).await.unwrap().unwrap();
+    assert!(invitation.vouches_for(&key, now));
+    assert!(!invitation.vouches_for(&Digest::of(b"another browser"), now));
+    assert!(!invitation.vouches_for(&key, invitation.expires_at));
     assert!(!store.is_invitation_used(invitation.id).await.unwrap());
     commit(house, store, |tx| {
         tx.accept_invitation(&invitation);
@@ -328,6 +342,22 @@ async fn a_row_that_grants_power_and_was_edited_is_refused(house: House) {
     assert!(reason(store.subject(person.subject.id).await.unwrap_err()).starts_with("subjects: the MAC is not ours"));
     house.tamper("UPDATE sessions SET expires_at = expires_at + 1000000000").await;
     assert!(reason(store.session(person.session.id).await.unwrap_err()).starts_with("sessions: the MAC is not ours"));
+    let invitation = Invitation {
+        id: InvitationId::new(house.now(), drawn()),
+        secret_hash: Digest::of(b"link"),
+        subject: person.subject.id,
+        ceiling: Acr::Aal2,
+        expires_at: house.now().plus_seconds(60),
+        state: InvitationState::Open {},
+    };
+    commit(&house, &store, |tx| {
+        tx.invite(&invitation);
+    })
+    .await
+    .unwrap();
+    assert_eq!(house.tamper(r#"UPDATE invitations SET body = REPLACE(body, '"aal2"', '"phr"')"#).await, 1);
+    let refused = reason(store.invitation(invitation.id).await.unwrap_err());
+    assert!(refused.starts_with("invitations: the MAC is not ours"), "{refused}");
     // Without a MAC, columns and body still have to agree.
     house.tamper("UPDATE logins SET state = 'contained'").await;
     assert_eq!(reason(store.login(person.login.id).await.unwrap_err()), "logins: column state contradicts the body");
@@ -365,7 +395,7 @@ async fn another_master_key_believes_nothing(house: House) {
     assert!(reason(store.subject(person.subject.id).await.unwrap_err()).starts_with("subjects: the MAC is not ours"));
 }
 
-async fn of_64_simultaneous_guesses_no_more_than_the_limit_are_compared(house: House) {
+async fn of_many_simultaneous_guesses_no_more_than_the_limit_are_compared(house: House) {
     let (a, b) = (house.open("a").await, house.open("b").await);
     let person = people::signed_in(&house, &a, "alice").await;
     let enrolled = people::enrolled(house.now(), person.subject.id, None);
@@ -374,20 +404,76 @@ async fn of_64_simultaneous_guesses_no_more_than_the_limit_are_compared(house: H
     })
     .await
     .unwrap();
-    let guesses = (0..64).map(|n| {
-        let (store, enrolled, now) = (if n % 2 == 0 { a.clone() } else { b.clone() }, enrolled.clone(), house.now());
+    let (start, many) = (house.now(), 2 * CONSECUTIVE_FAILURES);
+    let guesses = (0..many).map(|n| {
+        let (store, enrolled, now) = (if n % 2 == 0 { a.clone() } else { b.clone() }, enrolled.clone(), start);
         tokio::spawn(async move {
+            let id = EventId::new(now, drawn());
+            let attempt =
+                Attempt { id, at: Some((enrolled.id, enrolled.series)), slows: "name:x".to_owned(), when: now };
             let mut upkeep = Upkeep::new(now);
-            upkeep.record_attempt(EventId::new(now, drawn()), &enrolled);
+            upkeep.record_attempt(&attempt);
             upkeep.commit(&store).await.unwrap();
-            store.attempts(&enrolled).await.unwrap() <= i64::from(CONSECUTIVE_FAILURES)
+            let compared = store.attempts(&enrolled).await.unwrap() <= i64::from(CONSECUTIVE_FAILURES);
+            let others = store.earlier_attempts("name:x", now, Some(id)).await.unwrap();
+            (compared, others.guesses < FREE_GUESSES)
         })
     });
-    let mut compared = 0;
+    let (mut compared, mut free) = (0, 0);
     for guess in guesses.collect::<Vec<_>>() {
-        compared += u32::from(guess.await.unwrap());
+        let (is_compared, is_free) = guess.await.unwrap();
+        compared += u32::from(is_compared);
+        free += u32::from(is_free);
     }
     assert!(compared <= CONSECUTIVE_FAILURES, "{compared} were compared");
+    // The guess that was committed as the n-th sees at least n-1 others, whichever node it came to.
+    assert!(free <= FREE_GUESSES, "{free} would have had to wait for nobody");
+    let all = a.earlier_attempts("name:x", start, None).await.unwrap();
+    assert_eq!((all.guesses, all.newest), (many, Some(start)), "all of them count");
+    assert_eq!(a.earlier_attempts("name:y", start, None).await.unwrap().guesses, 0);
+}
+
+async fn a_guess_that_was_right_is_forgotten_and_one_that_was_put_off_still_slows(house: House) {
+    let store = house.open("a").await;
+    let person = people::signed_in(&house, &store, "alice").await;
+    let enrolled = people::enrolled(house.now(), person.subject.id, None);
+    let key = Digest::of(b"key");
+    commit(&house, &store, |tx| {
+        tx.enrol_authenticator(&enrolled);
+    })
+    .await
+    .unwrap();
+    let now = house.now();
+    let attempt = |n: u8| Attempt {
+        id: EventId::new(now, [n; 10]),
+        at: Some((enrolled.id, enrolled.series)),
+        slows: "name:x".to_owned(),
+        when: now,
+    };
+    for n in 1..=3 {
+        let mut upkeep = Upkeep::new(now);
+        upkeep.record_attempt(&attempt(n));
+        upkeep.commit(&store).await.unwrap();
+    }
+    let mut upkeep = Upkeep::new(now);
+    upkeep.put_off_attempt(&attempt(2));
+    upkeep.commit(&store).await.unwrap();
+    assert!(!store.knows_browser(person.subject.id, &key).await.unwrap());
+    commit(&house, &store, |tx| {
+        tx.forget_attempt(&attempt(3)).remember_browser(person.subject.id, &key);
+    })
+    .await
+    .unwrap();
+    assert!(store.knows_browser(person.subject.id, &key).await.unwrap());
+    assert_eq!(store.attempts(&enrolled).await.unwrap(), 1);
+    assert_eq!(store.earlier_attempts("name:x", now, None).await.unwrap().guesses, 2);
+    // Guesses that only slow go after two days, those of a series much later.
+    for (later, left) in
+        [(2 * GUESS_WINDOW_SECONDS, 2), (2 * GUESS_WINDOW_SECONDS + 1, 1), (GUESS_MEMORY_SECONDS + 1, 0)]
+    {
+        store.sweep(now.plus_seconds(later)).await.unwrap();
+        assert_eq!(store.earlier_attempts("name:x", now, None).await.unwrap().guesses, left, "after {later} s");
+    }
 }
 
 async fn feed_positions_follow_commits(house: House) {

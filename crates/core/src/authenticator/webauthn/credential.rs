@@ -17,6 +17,9 @@ pub struct Attestation {
     pub format: String,
     /// SHA-256 of the attestation object.
     pub digest: Digest,
+    /// The attestation object itself, base64url: what a third party judges. Not in [`FixedCredential`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
 }
 
 /// A passkey, without anything secret.
@@ -49,30 +52,23 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// SHA-256 of the canonical JSON of what never changes about it: id, key, algorithm, backup eligibility, model,
-    /// hardware and attestation. The enrolment's leaf carries it, so that an assertion can be judged offline.
+    /// The digest of what never changes about it: see [`FixedCredential::digest`].
     pub fn digest(&self) -> Result<Digest, NotCanonical> {
-        #[derive(Serialize)]
-        struct Fixed<'a> {
-            id: &'a str,
-            cose_key: &'a str,
-            algorithm: Algorithm,
-            backup_eligible: bool,
-            hardware_bound: bool,
-            aaguid: Uuid,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            attestation: Option<&'a Attestation>,
-        }
-        let fixed = Fixed {
-            id: &self.id,
-            cose_key: &self.cose_key,
+        self.fixed().digest()
+    }
+
+    /// What never changes about it.
+    pub fn fixed(&self) -> FixedCredential {
+        let bare = |attestation: &Attestation| Attestation { object: None, ..attestation.clone() };
+        FixedCredential {
+            id: self.id.clone(),
+            cose_key: self.cose_key.clone(),
             algorithm: self.algorithm,
             backup_eligible: self.backup_eligible,
             hardware_bound: self.hardware_bound,
             aaguid: self.aaguid,
-            attestation: self.attestation.as_ref(),
-        };
-        serde_json_canonicalizer::to_vec(&fixed).map(|bytes| Digest::of(&bytes)).map_err(|_| NotCanonical)
+            attestation: self.attestation.as_ref().map(bare),
+        }
     }
 
     /// The public key, judged again.
@@ -88,5 +84,51 @@ impl Credential {
         self.sign_count = self.sign_count.max(data.sign_count);
         self.backup_state = data.backup_state();
         self
+    }
+}
+
+/// What never changes about a passkey: id, key, algorithm, backup eligibility, model, hardware and attestation. The
+/// enrolment's leaf carries its digest, so that an assertion can be judged offline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FixedCredential {
+    /// The credential id, base64url.
+    pub id: String,
+    /// The public key in COSE form, base64url.
+    pub cose_key: String,
+    /// Its algorithm.
+    pub algorithm: Algorithm,
+    /// The key may leave the device.
+    pub backup_eligible: bool,
+    /// A trusted attestation says that the key cannot leave the device's hardware.
+    pub hardware_bound: bool,
+    /// Its model; all zero where it does not say.
+    pub aaguid: Uuid,
+    /// What its attestation said, without the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<Attestation>,
+}
+
+impl FixedCredential {
+    /// SHA-256 of its canonical JSON.
+    pub fn digest(&self) -> Result<Digest, NotCanonical> {
+        serde_json_canonicalizer::to_vec(self).map(|bytes| Digest::of(&bytes)).map_err(|_| NotCanonical)
+    }
+
+    /// As a verifier of one assertion wants it: of what changes with use, nothing is known.
+    pub(crate) fn unused(&self) -> Credential {
+        Credential {
+            id: self.id.clone(),
+            cose_key: self.cose_key.clone(),
+            algorithm: self.algorithm,
+            sign_count: 0,
+            backup_eligible: self.backup_eligible,
+            backup_state: false,
+            user_verifying: false,
+            hardware_bound: self.hardware_bound,
+            transports: Vec::new(),
+            aaguid: self.aaguid,
+            attestation: self.attestation.clone(),
+        }
     }
 }

@@ -16,7 +16,7 @@ pub use assertion::{Assertion, InvalidAssertion};
 pub use authenticator_data::{AttestedCredential, AuthenticatorData, InvalidAuthenticatorData};
 pub use client_data::ClientDataError;
 pub use cose::{Algorithm, CoseError, CoseKey};
-pub use credential::{Attestation, Credential};
+pub use credential::{Attestation, Credential, FixedCredential};
 pub use registration::{
     AttestationObject, RegistrationCeremony, RegistrationError, RegistrationResponse, check_registration,
     parse_attestation_object,

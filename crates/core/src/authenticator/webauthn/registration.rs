@@ -130,8 +130,8 @@ pub fn check_registration(
 pub struct AttestationObject {
     /// Its format.
     pub format: String,
-    /// SHA-256 of the whole.
-    pub digest: Digest,
+    /// The whole, as it was given.
+    pub bytes: Vec<u8>,
     /// The authenticator data, §6.1.
     pub authenticator_data: Vec<u8>,
 }
@@ -162,7 +162,7 @@ pub fn parse_attestation_object(bytes: &[u8]) -> Result<AttestationObject, Regis
     let (Some(format), Some(_), Some(authenticator_data)) = (format, statement, authenticator_data) else {
         return Err(malformed("a member of the attestation object is missing"));
     };
-    Ok(AttestationObject { format, digest: Digest::of(bytes), authenticator_data })
+    Ok(AttestationObject { format, bytes: bytes.to_vec(), authenticator_data })
 }
 
 impl AttestationObject {
@@ -203,8 +203,11 @@ impl AttestationObject {
             hardware_bound: false,
             transports,
             aaguid: Uuid::from_bytes(attested.aaguid),
-            attestation: (self.format != "none")
-                .then(|| Attestation { format: self.format.clone(), digest: self.digest }),
+            attestation: (self.format != "none").then(|| Attestation {
+                format: self.format.clone(),
+                digest: Digest::of(&self.bytes),
+                object: Some(URL_SAFE_NO_PAD.encode(&self.bytes)),
+            }),
         })
     }
 }

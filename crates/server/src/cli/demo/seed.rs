@@ -21,7 +21,7 @@ use counterfoil_core::{
     time::Time,
 };
 use counterfoil_oauth::jose::{Es256Signer, Signer as _};
-use counterfoil_store::{ApiKey, ApiKeyState, Invitation, Tx};
+use counterfoil_store::{ApiKey, ApiKeyState, Invitation, InvitationState, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, net::SocketAddr, path::Path};
@@ -168,7 +168,7 @@ impl Seed {
         };
         let code = "authorization_code";
         Registry {
-            groups: vec![Group { name: GROUP.to_owned(), groups: Vec::new() }],
+            groups: vec![Group { name: GROUP.to_owned(), description: String::new() }],
             people: self
                 .users
                 .iter()
@@ -352,6 +352,7 @@ async fn create(app: &App, user: &User) -> Result<(), Failure> {
             subject: user.sub,
             ceiling,
             expires_at: now.plus_seconds(DEMO_SECONDS),
+            state: InvitationState::Declared {},
         };
         tx.invite(&invitation);
         let kind = EventKind::InvitationChanged { invitation: invitation.id, subject: user.sub, ceiling, used: false };

@@ -215,8 +215,12 @@ fn bounded(
 ) -> Result<Option<String>, Problem> {
     match entity.remove(name) {
         None => Ok(None),
-        Some(Value::String(text)) if text.len() <= bytes => Ok(Some(text)),
-        Some(Value::String(_)) => Err(invalid(pointer, "too long")),
+        Some(Value::String(text)) if text.len() > bytes => Err(invalid(pointer, "too long")),
+        // No name has any, and PostgreSQL's TEXT holds no NUL.
+        Some(Value::String(text)) if text.chars().any(char::is_control) => {
+            Err(invalid(pointer, "control characters are not allowed"))
+        }
+        Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(invalid(pointer, "a string is expected")),
     }
 }

@@ -15,7 +15,8 @@ use std::sync::Arc;
 pub async fn handle(State(app): State<Arc<App>>, TokenHolder(token): TokenHolder) -> Result<Json<UserInfo>, Problem> {
     let forbidden = || Problem::new(Kind::FORBIDDEN).detail("the token has no scope openid");
     let sub = token.subject().filter(|_| token.has_scope("openid")).ok_or_else(forbidden)?;
-    let person = decide::person(&app, sub).await?.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
+    let person = decide::person(&app, sub).await?.filter(|person| person.subject.is_active());
+    let person = person.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
     let profile = token.has_scope("profile");
     let email = if token.has_scope("email") {
         app.store

@@ -4,7 +4,7 @@ use super::step_up::Empty;
 use crate::{
     app::App,
     browser::Browser,
-    flows::{oversee, oversee_log},
+    flows::{evidence, oversee, oversee_log},
     page::admin::{DecisionStory, Decisions, Log, Overview, People, Policies},
     problem::{Kind, Problem},
 };
@@ -13,6 +13,7 @@ use axum::{
     extract::{Path, State},
 };
 use counterfoil_core::id::DecisionId;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Is anything wrong?
@@ -36,6 +37,16 @@ pub async fn decision(
 ) -> Result<Json<DecisionStory>, Problem> {
     let id: DecisionId = id.parse().map_err(|_| Problem::new(Kind::NOT_FOUND))?;
     oversee::decision(&app, &browser, id).await.map(Json)
+}
+
+/// The evidence of what was confirmed for it.
+pub async fn evidence(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    browser: Browser<Empty>,
+) -> Result<Json<Value>, Problem> {
+    let id: DecisionId = id.parse().map_err(|_| Problem::new(Kind::NOT_FOUND))?;
+    evidence::of_decision(&app, &browser, id).await.map(Json)
 }
 
 /// What the rules say.

@@ -1,0 +1,46 @@
+//! A client is not registered any more: it gets nothing new, and what it holds is revoked.
+
+use crate::{
+    app::App,
+    problem::{Kind, Problem},
+    start,
+};
+use counterfoil_core::{
+    audit::event::{Actor, EventKind},
+    time::Time,
+};
+use counterfoil_store::Tx;
+
+/// Tokens revoked by one unit.
+const STEP: u32 = 256;
+
+/// Removes the registration first, so that nothing new comes into being; then revokes. How many tokens that were.
+pub async fn remove_client(app: &App, client_id: &str, actor: Actor, now: Time) -> Result<usize, Problem> {
+    let known = app.store.client(client_id).await?.ok_or_else(|| {
+        Problem::new(Kind::NOT_FOUND)
+            .detail(format!("no client is registered as {client_id}"))
+            .with("hint", "counterfoil admin clients list shows which there are")
+    })?;
+    let mut tx = Tx::new(now);
+    tx.remove_client(&known);
+    let kind = EventKind::RegistrationChanged { noun: "client".to_owned(), id: client_id.to_owned(), record: None };
+    tx.commit(&app.store, app.event(now, actor.clone(), kind)).await?;
+    start::reload(app).await;
+    let mut revoked = 0;
+    loop {
+        let tokens = app.store.live_tokens_of_client(client_id, now, STEP).await?;
+        let Some(first) = tokens.first() else { return Ok(revoked) };
+        let mut tx = Tx::new(now);
+        for token in &tokens {
+            tx.revoke_token(token);
+        }
+        for token in tokens.iter().skip(1) {
+            tx.also(app.event(now, actor.clone(), EventKind::TokenRevoked { token: token.id }));
+        }
+        tx.commit(&app.store, app.event(now, actor.clone(), EventKind::TokenRevoked { token: first.id })).await?;
+        for token in &tokens {
+            app.facts.forget_token(token.id);
+        }
+        revoked += tokens.len();
+    }
+}

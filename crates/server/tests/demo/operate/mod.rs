@@ -1,0 +1,12 @@
+//! An installation as an operator makes it: from an empty directory, by files and commands, with the real binary.
+
+mod application;
+mod browser;
+mod command_line;
+mod containment;
+mod installation;
+mod invitation;
+mod passkey;
+mod reload;
+mod second_application;
+mod tls;
