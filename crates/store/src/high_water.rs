@@ -64,8 +64,8 @@ fn read(file: &Path) -> Result<Option<Mark>, String> {
 /// What the check led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Checked {
-    /// The leaves that are known to be signed.
-    pub(crate) size: u64,
+    /// What is known to be signed; none of a log that is empty.
+    pub(crate) mark: Option<Mark>,
     /// The epoch rose, from this one.
     pub(crate) raised_from: Option<u64>,
 }
@@ -85,13 +85,17 @@ pub(crate) async fn check(pool: &Pool, file: &Path, now: Time) -> Result<Checked
         Some(mark) if log.root_at(mark.size).await? != mark.root => {
             Err(OpenError::Forked { file: name(), size: signed(mark.size) })
         }
-        Some(mark) => Ok(Checked { size: mark.size, raised_from: None }),
-        None if head.size == 0 => Ok(Checked { size: 0, raised_from: None }),
+        Some(mark) => Ok(Checked { mark: Some(mark), raised_from: None }),
+        None if head.size == 0 => Ok(Checked { mark: None, raised_from: None }),
+        // A head that its own tiles contradict is nothing to begin from.
+        None if log.root_at(head.size).await? != head.root => {
+            Err(OpenError::Forked { file: name(), size: signed(head.size) })
+        }
         None => {
             raise(pool, epoch, now).await?;
             let mark = Mark { epoch: epoch + 1, size: head.size, root: head.root };
             write(file, &mark).map_err(|reason| OpenError::HighWater { file: name(), reason })?;
-            Ok(Checked { size: head.size, raised_from: Some(epoch) })
+            Ok(Checked { mark: Some(mark), raised_from: Some(epoch) })
         }
     }
 }

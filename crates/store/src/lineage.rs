@@ -152,14 +152,17 @@ impl Store {
         event: impl Fn(&Closure) -> Event,
     ) -> Result<Closure, CommitError> {
         let (mut all, mut beaten) = (Closure::default(), 0);
+        // What is known to be cut is read no more, so that a large closure costs each of its rows one read.
+        let mut cut = BTreeSet::new();
         while beaten < PASSES {
-            let (tx, closure) = self.containment(roots, now).await?;
+            let (tx, closure, cutting) = self.containment(roots, now, &mut cut).await?;
             if closure.is_empty() {
                 return Ok(all);
             }
             match tx.commit(self, event(&closure)).await {
                 Ok(_) => {
                     all.add(closure);
+                    cut.extend(cutting);
                     beaten = 0;
                 }
                 Err(error) if is_stale(&error) => beaten += 1,
@@ -181,13 +184,23 @@ impl Store {
         Ok(found)
     }
 
-    /// The unit that cuts what is not cut yet, or as much of it as fits.
-    async fn containment(&self, roots: &[Artefact], at: Time) -> Result<(Tx, Closure), ReadError> {
-        let (mut tx, mut closure) = (Tx::new(at), Closure::default());
-        for artefact in self.descendants(roots).await? {
+    /// The unit that cuts what is not cut yet, or as much of it as fits: the roots first, then what lets further logins in,
+    /// so that a closure does not grow faster than it is cut. What is cut already is added to `cut`.
+    async fn containment(
+        &self,
+        roots: &[Artefact],
+        at: Time,
+        cut: &mut BTreeSet<Artefact>,
+    ) -> Result<(Tx, Closure, Vec<Artefact>), ReadError> {
+        let (mut tx, mut closure, mut cutting) = (Tx::new(at), Closure::default(), Vec::new());
+        let mut found: Vec<Artefact> = self.descendants(roots).await?.difference(cut).cloned().collect();
+        found.sort_by_key(|artefact| (!roots.contains(artefact), matches!(artefact, Artefact::Login(_))));
+        for artefact in found {
             if closure.len() >= CUT_AT_ONCE {
                 break;
             }
+            let before = closure.len();
+            let this = artefact.clone();
             match artefact {
                 Artefact::Login(id) => {
                     if let Some(login) =
@@ -220,8 +233,13 @@ impl Store {
                 // A client's tokens name the login behind them; its own end when an administrator removes it.
                 Artefact::Client(_) => {}
             }
+            if closure.len() > before {
+                cutting.push(this);
+            } else {
+                cut.insert(this);
+            }
         }
-        Ok((tx, closure))
+        Ok((tx, closure, cutting))
     }
 }
 

@@ -80,6 +80,17 @@ pub struct LoggedRun {
     pub sequenced: u64,
 }
 
+/// A run with events that are not leaves yet.
+pub(crate) struct Behind {
+    pub(crate) run: RunId,
+    pub(crate) epoch: u64,
+    /// How many events it has.
+    pub(crate) head: u64,
+    /// The columns that its MAC is over, and the MAC that stands in the row.
+    pub(crate) row: Vec<Value>,
+    pub(crate) mac: Mac,
+}
+
 const EVENT: &str = "e.run, e.number, e.id, e.leaf, e.personal, e.mac, r.epoch";
 
 fn number(table: &'static str, id: &str, value: i64) -> Result<u64, ReadError> {
@@ -296,15 +307,35 @@ impl LogReader {
         self.pool.fetch_built(sql.into(), values).await?.iter().map(event).collect()
     }
 
-    /// Events that are not leaves yet, each run's in order, from one snapshot of the database: whatever led to an event is
-    /// in it too, or a leaf already.
-    pub(crate) async fn unsequenced(&self, limit: u32) -> Result<Vec<LoggedEvent>, ReadError> {
-        let sql = format!(
-            "SELECT {EVENT} FROM events e JOIN runs r ON r.id = e.run LEFT JOIN sequenced s ON s.run = e.run \
-             WHERE r.head > COALESCE(s.number, 0) AND e.number >= COALESCE(s.number, 0) \
-             ORDER BY e.run, e.number LIMIT $1"
-        );
-        self.pool.fetch_built(sql.into(), &[Value::Int(limit.into())]).await?.iter().map(event).collect()
+    /// Runs that have events which are not leaves yet, as they are at one moment.
+    pub(crate) async fn behind(&self) -> Result<Vec<Behind>, ReadError> {
+        let sql = "SELECT r.id, r.epoch, r.node, r.predecessor, r.at, r.head, r.mac FROM runs r \
+                   LEFT JOIN sequenced s ON s.run = r.id WHERE r.head > COALESCE(s.number, 0) ORDER BY r.id";
+        let rows = self.pool.fetch(sql, &[]).await?;
+        rows.iter()
+            .map(|row| {
+                let id = row.text(0)?;
+                Ok(Behind {
+                    run: parsed("runs", &id, &id)?,
+                    epoch: number("runs", &id, row.int(1)?)?,
+                    head: number("runs", &id, row.int(5)?)?,
+                    mac: Mac::from_bytes(*digest("runs", &id, row.bytes(6)?)?.as_bytes()),
+                    row: vec![
+                        Value::text(&id),
+                        Value::Int(row.int(1)?),
+                        Value::text(row.text(2)?),
+                        row.maybe_text(3)?.map_or(Value::NoText, Value::text),
+                        Value::Int(row.int(4)?),
+                    ],
+                })
+            })
+            .collect()
+    }
+
+    /// A run's events from one number up to another.
+    pub(crate) async fn stretch(&self, run: RunId, from: u64, until: u64) -> Result<Vec<LoggedEvent>, ReadError> {
+        let rest = "WHERE e.run = $1 AND e.number >= $2 AND e.number < $3 ORDER BY e.number";
+        self.events_where(rest, &[Value::id(run), signed(from), signed(until)]).await
     }
 
     /// The last link of a run that became a leaf.

@@ -7,7 +7,7 @@ use crate::{
     backend::Value,
     error::{CommitError, ReadError},
     high_water::{self, Mark},
-    log::{LogHead, LoggedEvent},
+    log::{Behind, LogHead, LoggedEvent},
     store::Store,
     table,
     tx::{Tx, is_stale},
@@ -20,11 +20,12 @@ use counterfoil_core::{
         event::LeafHash,
         tree::{Edge, TileId, TreeError},
     },
+    digest::Digest,
     id::RunId,
     time::Time,
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -47,6 +48,22 @@ pub enum SequenceError {
     /// The stored tree contradicts its head: somebody changed tiles.
     #[error("the stored tree is not the one that was signed: {0}")]
     Tree(String),
+    /// The database is behind what was signed: it was turned back, or somebody changed its head.
+    #[error("the log was turned back: {marked} leaves are signed in epoch {epoch}, the database says {found}")]
+    TurnedBack {
+        /// What the high-water file says.
+        marked: u64,
+        /// The epoch in that file.
+        epoch: u64,
+        /// What the database says.
+        found: u64,
+    },
+    /// The tree does not begin with what was signed: it is never signed.
+    #[error("the log's first {size} leaves are not those that were signed before")]
+    Forked {
+        /// The size that was signed.
+        size: u64,
+    },
     /// The checkpoint cannot be signed.
     #[error(transparent)]
     Note(#[from] NoteError),
@@ -90,14 +107,14 @@ pub struct Sequencer {
     holder: String,
     lease_until: Time,
     edge: Option<Edge>,
-    marked: Option<Mark>,
+    refused: BTreeSet<RunId>,
 }
 
 impl Sequencer {
     /// A sequencer of this store's node.
     pub fn new(store: Store) -> Self {
         let holder = store.upkeep_id();
-        Self { store, holder, lease_until: Time::from_millis(0), edge: None, marked: None }
+        Self { store, holder, lease_until: Time::from_millis(0), edge: None, refused: BTreeSet::new() }
     }
 
     /// Steps for ever. Spawn it; abort it to stop, which is safe anywhere.
@@ -130,6 +147,7 @@ impl Sequencer {
             if let Some(last) = self.store.log().last_checkpoint().await? {
                 let note = last.note.parse().map_err(SequenceError::Note)?;
                 let checkpoint = Checkpoint::verify(&note, std::slice::from_ref(signer.log_key()))?;
+                self.follows_mark(checkpoint.size, checkpoint.root).await?;
                 self.mark(last.epoch, &checkpoint).await?;
                 sequenced.size = checkpoint.size;
             }
@@ -175,18 +193,15 @@ impl Sequencer {
 
     /// Appends what is committed. Returns the head that is committed now.
     async fn grow(&mut self, head: LogHead) -> Result<(LogHead, u64, Vec<Refused>), SequenceError> {
-        let log = self.store.log();
-        let events = log.unsequenced(STEP).await?;
-        if events.is_empty() {
-            return Ok((head, 0, Vec::new()));
-        }
         let mut edge = match self.edge.take() {
-            Some(edge) if edge.size() == head.size => edge,
+            Some(edge) if edge.size() == head.size && edge.root() == head.root => edge,
+            // Never from a head that is only said to be: what is signed comes from an edge that continues what was signed.
             _ => self.load_edge(&head).await?,
         };
-        let (runs, refused) = self.believe(events).await?;
+        let (runs, refused) = self.believe().await?;
         let events = merged(runs);
         if events.is_empty() {
+            self.edge = Some(edge);
             return Ok((head, 0, refused));
         }
         let hashes: Vec<LeafHash> = events.iter().map(|event| LeafHash::of(&event.leaf)).collect();
@@ -236,42 +251,74 @@ impl Sequencer {
             }
         }
         let edge = Edge::load(head.size, |id| tiles.get(&id).cloned())?;
-        if edge.root() == head.root { Ok(edge) } else { Err(SequenceError::Tree("its root is another".to_owned())) }
+        if edge.root() != head.root {
+            return Err(SequenceError::Tree("its root is another".to_owned()));
+        }
+        self.follows_mark(head.size, head.root).await?;
+        Ok(edge)
     }
 
-    /// The runs of these events, each as far as its chain holds.
-    async fn believe(
-        &self,
-        events: Vec<LoggedEvent>,
-    ) -> Result<(BTreeMap<RunId, VecDeque<LoggedEvent>>, Vec<Refused>), SequenceError> {
-        let mut runs: BTreeMap<RunId, VecDeque<LoggedEvent>> = BTreeMap::new();
-        for event in events {
-            runs.entry(event.link.run).or_default().push_back(event);
+    /// Is the tree under this root a continuation of the one that the high-water file names? (R5)
+    async fn follows_mark(&self, size: u64, root: Digest) -> Result<(), SequenceError> {
+        let Some(mark) = self.store.marked().filter(|mark| mark.size > 0) else { return Ok(()) };
+        if size < mark.size {
+            return Err(SequenceError::TurnedBack { marked: mark.size, epoch: mark.epoch, found: size });
         }
-        let mut refused = Vec::new();
-        for (run, events) in &mut runs {
-            let Some(first) = events.front() else { continue };
-            let (key, epoch) = (Some(self.store.keys().chain.clone()), first.link.epoch);
-            let mut follow = match self.store.log().last_sequenced(*run, epoch).await? {
-                Some(last) => Follow::after(key, &last),
-                None => Follow::from_start(key, *run, epoch),
-            };
-            let failed = events.iter().map(|e| follow.check(&e.link, &LeafHash::of(&e.leaf))).position(|r| r.is_err());
-            if let Some(at) = failed {
-                if let Some(event) = events.get(at)
-                    && let Err(error) = follow.check(&event.link, &LeafHash::of(&event.leaf))
-                {
-                    refused.push(Refused { run: *run, error });
-                }
-                events.truncate(at);
+        let forked = |_| SequenceError::Forked { size: mark.size };
+        let proof = self.store.log().consistency(mark.size, size).await?;
+        proof.verify(&mark.root, &root).map_err(forked)
+    }
+
+    /// The events that are not leaves yet, of each run as far as its chain holds. All that is read was there at one moment,
+    /// so whatever led to an event is read too, or a leaf already; and each run has a share of the step, so that none keeps
+    /// another waiting. A run that was refused is not read again.
+    async fn believe(&mut self) -> Result<(BTreeMap<RunId, VecDeque<LoggedEvent>>, Vec<Refused>), SequenceError> {
+        let log = self.store.log();
+        let (mut waiting, mut refused) = (Vec::new(), Vec::new());
+        for behind in log.behind().await? {
+            if self.refused.contains(&behind.run) {
+                continue;
+            }
+            if behind.mac == self.store.keys().mac(&table::RUNS, &behind.row) {
+                waiting.push(behind);
+            } else {
+                refused.push(Refused { run: behind.run, error: ChainError::Foreign });
             }
         }
+        let share = u64::from(STEP) / (waiting.len() as u64).max(1);
+        let mut runs = BTreeMap::new();
+        for Behind { run, epoch, head, .. } in waiting {
+            let key = Some(self.store.keys().chain.clone());
+            let last = log.last_sequenced(run, epoch).await?;
+            let from = last.as_ref().map_or(0, |last| last.number + 1);
+            let mut follow = match last {
+                Some(last) => Follow::after(key, &last),
+                None => Follow::from_start(key, run, epoch),
+            };
+            let until = head.min(from.saturating_add(share.max(1)));
+            let mut events = VecDeque::new();
+            let mut expected = from;
+            for event in log.stretch(run, from, until).await? {
+                if let Err(error) = follow.check(&event.link, &LeafHash::of(&event.leaf)) {
+                    refused.push(Refused { run, error });
+                    break;
+                }
+                expected = event.link.number + 1;
+                events.push_back(event);
+            }
+            // The run's row said that there are more: somebody took the last ones away.
+            if expected < until && refused.last().is_none_or(|last| last.run != run) {
+                refused.push(Refused { run, error: ChainError::Gap { expected, found: until } });
+            }
+            runs.insert(run, events);
+        }
+        self.refused.extend(refused.iter().map(|refused| refused.run));
         Ok((runs, refused))
     }
 
     /// Signs a committed head, if nobody has, and marks it.
-    async fn sign(&mut self, head: &LogHead, signer: &(impl Signer + Send + Sync)) -> Result<(), SequenceError> {
-        if head.size == 0 || self.marked.as_ref().is_some_and(|mark| mark.size == head.size) {
+    async fn sign(&self, head: &LogHead, signer: &(impl Signer + Send + Sync)) -> Result<(), SequenceError> {
+        if head.size == 0 || self.store.marked().is_some_and(|mark| mark.size == head.size) {
             return Ok(());
         }
         let checkpoint = Checkpoint { origin: signer.log_key().name().to_owned(), size: head.size, root: head.root };
@@ -290,17 +337,22 @@ impl Sequencer {
         self.mark(epoch, &checkpoint).await
     }
 
-    /// Writes what is signed outside the database.
-    async fn mark(&mut self, epoch: u64, checkpoint: &Checkpoint) -> Result<(), SequenceError> {
+    /// Writes what is signed outside the database. The file never says less than it said.
+    async fn mark(&self, epoch: u64, checkpoint: &Checkpoint) -> Result<(), SequenceError> {
+        let before = self.store.marked();
+        let epoch = before.map_or(epoch, |before| before.epoch.max(epoch));
         let mark = Mark { epoch, size: checkpoint.size, root: checkpoint.root };
-        if self.marked.as_ref() == Some(&mark) {
-            return Ok(());
+        match before {
+            Some(before) if before == mark => return Ok(()),
+            Some(before) if mark.size < before.size => {
+                return Err(SequenceError::TurnedBack { marked: before.size, epoch, found: mark.size });
+            }
+            _ => {}
         }
         let file = self.store.high_water_file().to_owned();
         let written = tokio::task::spawn_blocking(move || high_water::write(&file, &mark)).await;
         written.map_err(|error| error.to_string()).and_then(|result| result).map_err(SequenceError::HighWater)?;
-        self.store.mark_signed(checkpoint.size);
-        self.marked = Some(mark);
+        self.store.mark_signed(mark);
         Ok(())
     }
 }

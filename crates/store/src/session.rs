@@ -12,7 +12,7 @@ use crate::{
 use counterfoil_core::{
     audit::event::EndReason,
     digest::Digest,
-    enrolled::Enrolled,
+    enrolled::{Enrolled, EnrolledState},
     id::{AuthenticatorId, LoginId, SessionId, SubjectId},
     session::{Login, LoginState, Session, SessionState},
     time::Time,
@@ -174,6 +174,11 @@ impl Tx {
         self.demand(&table::LOGINS, &["id", "contained"], vec![Value::id(login), Value::Int(0)])
     }
 
+    /// Demands that what made a device known still stands: its login is uncontained, its authenticator in use.
+    pub fn rely_on_device(&mut self, device: &KnownDevice) -> &mut Self {
+        self.require_uncontained(device.login).require_authenticator(device.authenticator)
+    }
+
     /// A device is known from now on.
     pub fn remember_device(&mut self, device: &KnownDevice) -> &mut Self {
         self.require_login(device.login).about("subject", device.subject).put(device)
@@ -224,7 +229,25 @@ impl Store {
         self.many("WHERE subject = $1 ORDER BY id DESC LIMIT $2", &[Value::id(subject), Value::Int(limit.into())]).await
     }
 
-    /// Is this key known for this person, and until when?
+    /// The device of this key, if it is known for this person now and what made it known still stands. Whoever relies on it
+    /// says so in the unit too, with [`Tx::rely_on_device`].
+    pub async fn trusted_device(
+        &self,
+        subject: SubjectId,
+        key: &Digest,
+        now: Time,
+    ) -> Result<Option<KnownDevice>, ReadError> {
+        let Some(device) = self.known_device(subject, key).await?.filter(|device| now < device.expires_at) else {
+            return Ok(None);
+        };
+        let login = self.login(device.login).await?;
+        let contained = login.is_none_or(|login| matches!(login.state, LoginState::Contained { .. }));
+        let authenticator = self.authenticator(device.authenticator).await?;
+        let active = authenticator.is_some_and(|enrolled| matches!(enrolled.state, EnrolledState::Active {}));
+        Ok((!contained && active).then_some(device))
+    }
+
+    /// The row of this key for this person, whatever became of what made it known.
     pub async fn known_device(&self, subject: SubjectId, key: &Digest) -> Result<Option<KnownDevice>, ReadError> {
         self.one("WHERE subject = $1 AND key_thumbprint = $2", &[Value::id(subject), Value::id(key)]).await
     }

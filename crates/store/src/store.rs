@@ -4,7 +4,7 @@ use crate::{
     backend::{Pool, Row, Value},
     batch::Fault,
     error::{OpenError, ReadError},
-    high_water,
+    high_water::{self, Mark},
     noun::{self, Keys, Noun},
     schema::{self, Migration},
     tx::Tx,
@@ -76,6 +76,7 @@ struct Inner {
     fault: Arc<Mutex<Option<Fault>>>,
     position: watch::Receiver<i64>,
     high_water: PathBuf,
+    marked: Mutex<Option<Mark>>,
     signed_size: Arc<AtomicU64>,
     upkeeps: AtomicU64,
     opened: u64,
@@ -109,7 +110,7 @@ impl Store {
         let fault = Arc::new(Mutex::new(None));
         let mut opened = [0; 8];
         (options.edges.random)(&mut opened);
-        let signed_size = Arc::new(AtomicU64::new(checked.size));
+        let signed_size = Arc::new(AtomicU64::new(checked.mark.map_or(0, |mark| mark.size)));
         let mut writer = Writer::new(
             pool.clone(),
             Arc::clone(&keys),
@@ -130,6 +131,7 @@ impl Store {
             fault,
             position,
             high_water: options.high_water,
+            marked: Mutex::new(checked.mark),
             signed_size,
             upkeeps: AtomicU64::new(0),
             opened: u64::from_ne_bytes(opened),
@@ -208,9 +210,15 @@ impl Store {
         &self.0.pool
     }
 
-    /// A tree of this size is signed: a database with a smaller one is not ours any more.
-    pub(crate) fn mark_signed(&self, size: u64) {
-        self.0.signed_size.fetch_max(size, Ordering::Relaxed);
+    /// The tree that the high-water file names. It stands outside the database, so whoever writes there cannot change it.
+    pub(crate) fn marked(&self) -> Option<Mark> {
+        *self.0.marked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This tree is signed, and the file says so: a database with a smaller one is not ours any more.
+    pub(crate) fn mark_signed(&self, mark: Mark) {
+        *self.0.marked.lock().unwrap_or_else(PoisonError::into_inner) = Some(mark);
+        self.0.signed_size.fetch_max(mark.size, Ordering::Relaxed);
     }
 
     pub(crate) fn high_water_file(&self) -> &std::path::Path {

@@ -208,10 +208,11 @@ pub async fn binding<T>(
         tx.also(app.event(now, actor(browser), kind));
         return Ok(Binding::KnownDevice);
     }
-    let device = app.store.known_device(subject, &key).await?.filter(|device| now < device.expires_at);
-    let Some(device) = device else { return Ok(Binding::NewKey) };
-    // What a contained login made known is known no longer.
-    let login = app.store.login(device.login).await?;
-    let contained = login.is_none_or(|login| matches!(login.state, LoginState::Contained { .. }));
-    Ok(if contained { Binding::NewKey } else { Binding::KnownDevice })
+    Ok(match app.store.trusted_device(subject, &key, now).await? {
+        Some(device) => {
+            tx.rely_on_device(&device);
+            Binding::KnownDevice
+        }
+        None => Binding::NewKey,
+    })
 }

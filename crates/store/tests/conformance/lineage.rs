@@ -3,15 +3,18 @@
 
 use crate::support::{House, event, people};
 use counterfoil_core::{
+    audit::event::{ContainmentCause, EventKind},
     enrolled::EnrolledState,
     session::{LoginState, SessionState},
 };
-use counterfoil_store::{Artefact, CommitError, Refusal, Store, Tx};
+use counterfoil_store::{Artefact, CommitError, KnownDevice, Refusal, Store, Tx};
 
 crate::on_both_engines! {
     containment_cuts_what_descends_and_nothing_else,
     nothing_comes_from_a_contained_login,
     a_closure_too_large_for_one_event_is_cut_in_several,
+    a_closure_of_thousands_is_cut_from_what_lets_logins_in,
+    what_a_contained_login_made_known_is_known_no_longer,
     what_a_session_came_from_is_found_when_it_is_over,
     a_login_that_races_a_containment_is_refused_or_contained,
     an_ended_login_gives_no_code_but_its_authenticators_live_on,
@@ -94,6 +97,68 @@ async fn a_closure_too_large_for_one_event_is_cut_in_several(house: House) {
     assert_eq!((closure.logins.len(), closure.authenticators), (300, vec![planted.id]));
     assert_eq!(events.get(), 2);
     assert!(store.login(person.login.id).await.unwrap().unwrap().is_open(), "what is older is not touched");
+}
+
+async fn a_closure_of_thousands_is_cut_from_what_lets_logins_in(house: House) {
+    const LOGINS: usize = 2_000;
+    let store = house.open("a").await;
+    let person = people::signed_in(&house, &store, "alice").await;
+    let planted = enrol_in(&house, &store, &person).await;
+    let logins = (0..LOGINS).map(|_| login_with(&house, &store, &planted));
+    assert!(futures_util::future::join_all(logins).await.iter().all(Result::is_ok));
+    let now = house.now();
+    let cuts = std::cell::RefCell::new(Vec::new());
+    let closure = store
+        .contain(&[Artefact::Login(person.login.id)], now, |cut| {
+            cuts.borrow_mut().push(cut.clone());
+            let mut said = event(now);
+            said.kind = EventKind::Contained {
+                logins: cut.logins.clone(),
+                authenticators: cut.authenticators.clone(),
+                cause: ContainmentCause::Owner,
+            };
+            said
+        })
+        .await
+        .unwrap();
+    assert_eq!((closure.logins.len(), closure.authenticators), (LOGINS + 1, vec![planted.id]));
+    let first = cuts.borrow().first().cloned().unwrap();
+    assert_eq!((first.logins.first(), first.authenticators), (Some(&person.login.id), vec![planted.id]));
+    assert_eq!(house.numbers("SELECT COUNT(*) FROM logins WHERE contained = 0").await, [0]);
+}
+
+async fn what_a_contained_login_made_known_is_known_no_longer(house: House) {
+    let store = house.open("a").await;
+    let now = house.now();
+    for (username, by_login) in [("alice", true), ("bob", false)] {
+        let person = people::signed_in(&house, &store, username).await;
+        let planted = enrol_in(&house, &store, &person).await;
+        let device = KnownDevice {
+            subject: person.subject.id,
+            key_thumbprint: person.session.key_thumbprint,
+            authenticator: planted.id,
+            login: person.login.id,
+            at: now,
+            expires_at: now.plus_seconds(90 * 24 * 3600),
+        };
+        let mut tx = Tx::new(now);
+        tx.remember_device(&device);
+        let _ = tx.commit(&store, event(now)).await.unwrap();
+        let trusted = store.trusted_device(device.subject, &device.key_thumbprint, now).await.unwrap();
+        assert_eq!(trusted.as_ref(), Some(&device));
+        let late = store.trusted_device(device.subject, &device.key_thumbprint, device.expires_at).await.unwrap();
+        assert_eq!(late, None);
+        let root = if by_login { Artefact::Login(person.login.id) } else { Artefact::Authenticator(planted.id) };
+        contain(&house, &store, root).await;
+        assert_eq!(store.trusted_device(device.subject, &device.key_thumbprint, now).await.unwrap(), None);
+        // Who read it before the containment loses the race.
+        let mut tx = Tx::new(now);
+        tx.rely_on_device(&device);
+        assert!(matches!(
+            tx.commit(&store, event(now)).await.unwrap_err(),
+            CommitError::Refused(Refusal::Condition { .. })
+        ));
+    }
 }
 
 async fn what_a_session_came_from_is_found_when_it_is_over(house: House) {

@@ -7,10 +7,11 @@ use counterfoil_core::audit::{
     chain::ChainError,
     checkpoint::{Checkpoint, LogKey, Signer},
     event::{EventKind, Leaf, LeafHash},
+    tree::TileId,
     verify::{Given, Report},
 };
 use counterfoil_core::seal::MasterKey;
-use counterfoil_store::{Fault, OpenError, Sequencer, Store, Tx};
+use counterfoil_store::{Fault, OpenError, SequenceError, Sequencer, Store, Tx};
 
 crate::on_both_engines! {
     committed_events_become_leaves_under_a_signed_checkpoint,
@@ -19,6 +20,8 @@ crate::on_both_engines! {
     a_deleted_event_stops_its_run,
     a_database_behind_the_high_water_file_does_not_open,
     an_edited_tree_does_not_open,
+    a_head_that_somebody_wrote_is_never_signed,
+    one_tampered_run_does_not_hold_up_the_others,
     a_missing_high_water_file_raises_the_epoch,
     a_restarted_writer_names_its_predecessor,
     what_was_told_before_a_crash_is_in_the_log,
@@ -163,6 +166,73 @@ async fn an_edited_tree_does_not_open(house: House) {
     };
     house.tamper(wrong).await;
     assert!(matches!(house.try_open("a").await.unwrap_err(), OpenError::Forked { size: 6, .. }));
+}
+
+async fn a_head_that_somebody_wrote_is_never_signed(house: House) {
+    let (store, log) = (house.open("a").await, TestLog::new());
+    commit(&store, &house, 5).await;
+    let mut sequencer = Sequencer::new(store.clone());
+    sequencer.step(&log).await.unwrap();
+    let file = std::fs::read_to_string(house.high_water("a")).unwrap();
+    let root = match house.engine {
+        Engine::Sqlite => "zeroblob(32)",
+        Engine::Postgres => "decode(repeat('00', 32), 'hex')",
+    };
+    for head in [format!("size = 7, root = {root}"), format!("size = 6, root = {root}"), "size = 3".to_owned()] {
+        house.tamper(&format!("UPDATE log_head SET {head}")).await;
+        for mut sequencer in [Sequencer::new(store.clone()), std::mem::replace(&mut sequencer, Sequencer::new(store.clone()))] {
+            house.wait_seconds(6); // The lease is the other's.
+            sequencer.step(&log).await.unwrap_err();
+        }
+        assert_eq!(house.numbers("SELECT size FROM checkpoints ORDER BY size").await, [6], "{head}");
+        assert_eq!(std::fs::read_to_string(house.high_water("a")).unwrap(), file, "{head}");
+    }
+    // A whole tree of somebody's own, which agrees with its head, does not continue what was signed either.
+    let other = House::new(house.engine).await;
+    let theirs = other.open("a").await;
+    commit(&theirs, &other, 9).await;
+    Sequencer::new(theirs.clone()).step(&log).await.unwrap();
+    let head = theirs.log().head().await.unwrap();
+    let tile = theirs.log().tile(TileId { level: 0, index: 0 }).await.unwrap().unwrap();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let literal = |bytes: &[u8]| match house.engine {
+        Engine::Sqlite => format!("X'{}'", hex(bytes)),
+        Engine::Postgres => format!("decode('{}', 'hex')", hex(bytes)),
+    };
+    house.tamper(&format!("UPDATE tiles SET hashes = {}", literal(&tile.bytes()))).await;
+    let root = literal(head.root.as_bytes());
+    house.tamper(&format!("UPDATE log_head SET size = {}, root = {root}", head.size)).await;
+    house.wait_seconds(6);
+    let refused = Sequencer::new(store.clone()).step(&log).await.unwrap_err();
+    assert!(matches!(refused, SequenceError::Forked { size: 6 }), "{refused}");
+    assert_eq!(house.numbers("SELECT size FROM checkpoints ORDER BY size").await, [6]);
+}
+
+async fn one_tampered_run_does_not_hold_up_the_others(house: House) {
+    let log = TestLog::new();
+    let store = house.open("a").await;
+    commit(&store, &house, 5).await;
+    store.close().await;
+    house.tamper("UPDATE events SET leaf = (SELECT leaf FROM events WHERE number = 1) WHERE number = 2").await;
+    // Runs that nobody began, older than every other.
+    for n in 0..20 {
+        let mac = if house.engine == Engine::Sqlite { "zeroblob(32)" } else { "decode(repeat('00', 32), 'hex')" };
+        house
+            .tamper(&format!(
+                "INSERT INTO runs (id, epoch, node, predecessor, at, head, mac) \
+                 VALUES ('00000000-0000-7000-8000-0000000000{n:02}', 1, 'x', NULL, 0, 1000000, {mac})"
+            ))
+            .await;
+    }
+    house.wait_seconds(1);
+    let store = house.open("a").await;
+    let mut sequencer = Sequencer::new(store.clone());
+    let first = sequencer.step(&log).await.unwrap();
+    assert_eq!(first.refused.len(), 21);
+    assert_eq!(first.added, 2 + 1, "what is whole of the tampered run, and the new run's first");
+    commit(&store, &house, 5).await;
+    let second = sequencer.step(&log).await.unwrap();
+    assert_eq!((second.added, second.refused), (5, Vec::new()), "a refused run is said once");
 }
 
 async fn a_missing_high_water_file_raises_the_epoch(house: House) {
