@@ -473,3 +473,21 @@ async fn with_passkey<T>(
     let completion = Completion { subject: &subject, evidence, used, under_way, challenge: Some(challenge) };
     complete(app, browser, tx, completion).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::own_path;
+
+    #[test]
+    fn only_a_path_of_ours_is_gone_to_after_signing_in() {
+        for own in ["/me", "/oauth/authorize?client_id=a&request_uri=urn:b", "/me/passkey?to=/x&y=https://z", "/me#a"] {
+            assert_eq!(own_path(Some(own)), own);
+        }
+        for other in
+            ["https://evil.example/", "//evil.example", "/.//evil.example", "/a//b", "/\\evil.example", "me", ""]
+        {
+            assert_eq!(own_path(Some(other)), "/me", "{other}");
+        }
+        assert_eq!(own_path(None), "/me");
+    }
+}
