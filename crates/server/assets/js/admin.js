@@ -70,8 +70,8 @@ function decisions(view) {
     cell("", outcome(one.outcome)),
     cell("", one.subject.username ?? one.subject.id),
     cell("", h("span", { class: "mono" }, one.action), h("span", { class: "small" }, `${one.resource.type} ${one.resource.id}`)),
-    cell("", tier(one.tier)), cell("", one.reason),
-    cell("mono", one.policies.join(", ")),
+    cell("", tier(one.tier)), cell("why", one.reason),
+    cell("mono names", one.policies.join(", ")),
   ], true));
   return [
     heading(t("nav.decisions"), h("span", { class: "small" }, t("admin.keys"))),
