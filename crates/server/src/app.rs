@@ -13,11 +13,18 @@ use counterfoil_core::{
 };
 use counterfoil_oauth::uri::Issuer;
 use counterfoil_store::Store;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 use tokio::sync::Semaphore;
 
 /// Passwords hashed at once: each takes 19 MiB and a core for tens of milliseconds.
 const HASHES: usize = 2;
+
+/// Who may call, and what was revoked, is known at most this late. A node that cannot learn it any longer answers no API:
+/// it would go on to believe a key that is revoked (R4).
+const UNKNOWING_SECONDS: i64 = 15;
 
 /// What the process knows and can do.
 pub struct App {
@@ -39,6 +46,8 @@ pub struct App {
     pub directory: ArcSwap<Directory>,
     /// Sessions, people and tokens, remembered for a second.
     pub facts: Facts,
+    /// When the feed had last been read to its end and obeyed.
+    learnt_at: AtomicI64,
     /// Shells of pages and what they load.
     pub pages: page::Pages,
     /// Room for password hashing.
@@ -65,6 +74,7 @@ impl App {
         Self {
             pages,
             facts: Facts::new(),
+            learnt_at: AtomicI64::new(clock.now().millis()),
             config,
             issuer,
             clock,
@@ -76,6 +86,16 @@ impl App {
             hashing: Arc::new(Semaphore::new(HASHES)),
             demo,
         }
+    }
+
+    /// The feed has been read to its end and obeyed, as of `at`.
+    pub fn has_learnt(&self, at: Time) {
+        self.learnt_at.fetch_max(at.millis(), Ordering::Relaxed);
+    }
+
+    /// Does this node still learn who may call and what was revoked?
+    pub fn is_current(&self, now: Time) -> bool {
+        now.seconds_since(Time::from_millis(self.learnt_at.load(Ordering::Relaxed))) <= UNKNOWING_SECONDS
     }
 
     /// Now.

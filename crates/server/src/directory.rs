@@ -51,32 +51,42 @@ pub struct Unreadable {
 }
 
 impl Directory {
-    /// From what the store holds.
-    pub fn new(snapshot: Snapshot) -> Result<Self, Unreadable> {
-        let unreadable = |noun, id: &str, error: serde_json::Error| Unreadable {
-            noun,
-            id: id.to_owned(),
-            reason: error.to_string(),
+    /// From what the store holds. What cannot be read does not exist: it costs itself alone, never the rest.
+    pub fn new(snapshot: Snapshot) -> (Self, Vec<Unreadable>) {
+        let mut unreadable = Vec::new();
+        let mut unread = |noun, id: &str, error: serde_json::Error| {
+            unreadable.push(Unreadable { noun, id: id.to_owned(), reason: error.to_string() });
         };
         let mut clients = HashMap::new();
         for row in snapshot.clients {
-            let client =
-                serde_json::from_value(row.body).map_err(|error| unreadable("client", &row.client_id, error))?;
-            clients.insert(row.client_id, Arc::new(client));
+            match serde_json::from_value(row.body) {
+                Ok(client) => {
+                    clients.insert(row.client_id, Arc::new(client));
+                }
+                Err(error) => unread("client", &row.client_id, error),
+            }
         }
         let mut apis = HashMap::new();
         for row in snapshot.apis {
-            let api = serde_json::from_value(row.body).map_err(|error| unreadable("api", &row.audience, error))?;
-            apis.insert(row.audience, api);
+            match serde_json::from_value(row.body) {
+                Ok(api) => {
+                    apis.insert(row.audience, api);
+                }
+                Err(error) => unread("api", &row.audience, error),
+            }
         }
         let keys = snapshot.api_keys.into_iter().map(|key| (key.hash, key)).collect();
         let mut resources = HashMap::new();
         for row in snapshot.resources {
-            let attributes =
-                serde_json::from_value(row.body).map_err(|error| unreadable("resource", &row.id, error))?;
-            resources.insert((row.kind, row.id), Resource { sensitivity: row.sensitivity, attributes });
+            let sensitivity = row.sensitivity;
+            match serde_json::from_value(row.body) {
+                Ok(attributes) => {
+                    resources.insert((row.kind, row.id), Resource { sensitivity, attributes });
+                }
+                Err(error) => unread("resource", &row.id, error),
+            }
         }
-        Ok(Self { position: snapshot.position, clients, apis, keys, resources })
+        (Self { position: snapshot.position, clients, apis, keys, resources }, unreadable)
     }
 
     /// The client of this identifier.

@@ -18,6 +18,7 @@ mod problem;
 mod random;
 mod registry;
 mod start;
+mod sweep;
 mod telemetry;
 
 fn main() -> std::process::ExitCode {

@@ -10,6 +10,7 @@ use crate::{
     keys::{self, Keys},
     page,
     random::Random,
+    sweep,
 };
 use aws_lc_rs::{
     rand::SystemRandom,
@@ -23,12 +24,16 @@ use counterfoil_core::{
     digest::Digest,
     enrolled::Secret,
     id::EventId,
+    limits,
     policy::Pack,
     seal::MasterKey,
     time::Time,
 };
 use counterfoil_oauth::uri::Issuer;
-use counterfoil_store::{Edges, OpenOptions, PolicyVersion, Sequencer, Store, SystemKey, SystemKeyState, Tx};
+use counterfoil_store::{
+    CommitError, Edges, OpenOptions, PolicyVersion, Refusal, Sequencer, Snapshot, SpendKey, Store, SystemKey,
+    SystemKeyState, Tx,
+};
 use serde_json::json;
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
@@ -36,6 +41,10 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 pub const MASTER_KEY_FILE: &str = "master.key";
 /// The log's public key, for whoever verifies it without us.
 pub const LOG_KEY_FILE: &str = "log.vkey";
+/// Entries of the feed that are read at once.
+const FEED_PAGE: u32 = 256;
+/// The name of this node, for those who have several.
+const NODE_FILE: &str = "node";
 /// The high-water file: better on another volume, and never restored with the database.
 const HIGH_WATER_FILE: &str = "high-water.json";
 
@@ -50,7 +59,7 @@ pub async fn start(config: Config, pack: &BTreeMap<String, Vec<u8>>, demo: bool)
         url: &url,
         master: &master,
         high_water: config.data.join(HIGH_WATER_FILE),
-        node: "node-1",
+        node: &node_name(&config.data, random)?,
         edges: edges(clock, random),
     })
     .await
@@ -58,7 +67,7 @@ pub async fn start(config: Config, pack: &BTreeMap<String, Vec<u8>>, demo: bool)
     let keys = keys(&store, &master, clock.now(), random).await?;
     let pack = activate(&store, pack, clock.now(), random).await?;
     let directory = store.snapshot().await.map_err(Failure::new)?;
-    let directory = Directory::new(directory).map_err(Failure::new)?;
+    let directory = believed(directory);
     let issuer = Issuer::parse(&config.issuer).map_err(Failure::new)?;
     let host = url::Url::parse(&config.issuer).map_err(Failure::new)?;
     let host = match (host.host_str(), host.port()) {
@@ -69,6 +78,7 @@ pub async fn start(config: Config, pack: &BTreeMap<String, Vec<u8>>, demo: bool)
     let pages = page::Pages::render(&config.issuer, &host).map_err(Failure::new)?;
     let app = Arc::new(App::new(config, issuer, clock, random, store, keys, pack, directory, pages, demo));
     tokio::spawn(follow(Arc::clone(&app)));
+    tokio::spawn(sweep::run(Arc::clone(&app)));
     let signer = app.keys.log_signer(log_name(&app.issuer)).map_err(Failure::new)?;
     let file = app.config.data.join(LOG_KEY_FILE);
     std::fs::write(&file, format!("{}\n", signer.log_key()))
@@ -113,33 +123,68 @@ async fn keys(store: &Store, master: &MasterKey, now: Time, random: Random) -> R
 
 async fn system_key(
     store: &Store,
-    kind: &str,
+    purpose: &str,
     now: Time,
     random: Random,
     make: impl Fn() -> Option<(Vec<u8>, Vec<u8>)>,
 ) -> Result<Secret, Failure> {
-    let known = store.system_keys(kind).await.map_err(Failure::new)?;
-    let active = known.into_iter().rev().find(|key| matches!(key.state, SystemKeyState::Active));
-    if let Some(secret) = active.and_then(|key| key.secret) {
+    if let Some(secret) = active_key(store, purpose).await? {
         return Ok(secret);
     }
-    let (private, public) = make().ok_or_else(|| Failure::new(format!("cannot make the {kind} key")))?;
+    let (private, public) = make().ok_or_else(|| Failure::new(format!("cannot make the {purpose} key")))?;
     let secret = Secret::new(private);
     let public_key = Digest::of(&public);
-    let id = format!("{kind}-{public_key}");
+    let id = format!("{purpose}-{public_key}");
     let mut tx = Tx::new(now);
     tx.put_key(&SystemKey {
         id: id.clone(),
-        kind: kind.to_owned(),
+        kind: purpose.to_owned(),
         state: SystemKeyState::Active,
         created_at: now,
         public: json!({"key": crate::flows::step_up::base64url(&public)}),
         secret: Some(secret.clone()),
         version: 0,
     });
-    let kind = EventKind::KeyCreated { key: id, purpose: kind.to_owned(), public_key: Some(public_key) };
-    tx.commit(store, event(now, random, kind)).await.map_err(Failure::new)?;
-    Ok(secret)
+    let kind = EventKind::KeyCreated { key: id, purpose: purpose.to_owned(), public_key: Some(public_key) };
+    // Nodes that start for the first time at once make one key: who comes second reads the first one's.
+    tx.spend(SpendKey::new("first-key", purpose), Time::from_millis(i64::MAX));
+    match tx.commit(store, event(now, random, kind)).await {
+        Ok(_) => Ok(secret),
+        Err(CommitError::Refused(Refusal::Spent(_))) => {
+            let theirs = active_key(store, purpose).await?;
+            theirs.ok_or_else(|| Failure::new(format!("the {purpose} key that was made first is not active")))
+        }
+        Err(error) => Err(Failure::new(error)),
+    }
+}
+
+/// The newest key of this purpose that is in use.
+async fn active_key(store: &Store, purpose: &str) -> Result<Option<Secret>, Failure> {
+    let known = store.system_keys(purpose).await.map_err(Failure::new)?;
+    let active = known.into_iter().rev().find(|key| matches!(key.state, SystemKeyState::Active));
+    Ok(active.and_then(|key| key.secret))
+}
+
+/// This node's name, drawn once and kept beside its other files: the runs of its writer follow each other under it.
+fn node_name(data: &Path, random: Random) -> Result<String, Failure> {
+    let file = data.join(NODE_FILE);
+    let failed = |error: std::io::Error| Failure::new(format!("{}: {error}", file.display()));
+    match std::fs::read_to_string(&file) {
+        Ok(name) => {
+            let name = name.trim();
+            let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+            if name.is_empty() || name.len() > limits::NAME_BYTES || !name.chars().all(plain) {
+                return Err(Failure::new(format!("{}: letters, digits and hyphens, please", file.display())));
+            }
+            Ok(name.to_owned())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let name = format!("node-{:08x}", u32::from_be_bytes(random.bytes()));
+            std::fs::write(&file, format!("{name}\n")).map_err(failed)?;
+            Ok(name)
+        }
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// Compiles a pack and makes it the active one, if it is not.
@@ -175,11 +220,12 @@ pub async fn activate(
 async fn follow(app: Arc<App>) {
     let mut position = app.directory.load().position;
     let mut signal = app.store.feed_signal();
+    let mut changed = false;
     loop {
         signal.mark_unchanged();
-        match app.store.feed(position, 256).await {
+        let asked = app.now();
+        match app.store.feed(position, FEED_PAGE).await {
             Ok(entries) => {
-                let mut changed = false;
                 for entry in &entries {
                     position = entry.position;
                     match entry.kind.as_str() {
@@ -204,10 +250,12 @@ async fn follow(app: Arc<App>) {
                         },
                     }
                 }
-                if changed {
-                    reload(&app).await;
+                // A change that could not be read is read again, until it is.
+                changed = changed && !reload(&app).await;
+                if !changed && entries.len() < FEED_PAGE as usize {
+                    app.has_learnt(asked);
                 }
-                if !entries.is_empty() {
+                if !changed && !entries.is_empty() {
                     continue;
                 }
             }
@@ -217,11 +265,15 @@ async fn follow(app: Arc<App>) {
     }
 }
 
-/// Reads what is registered, and the active pack where it is another one.
-pub async fn reload(app: &App) {
+/// Reads what is registered, and the active pack where it is another one. Says whether all of it could be read; what
+/// somebody tampered with is not there from then on.
+pub async fn reload(app: &App) -> bool {
     let snapshot = match app.store.snapshot().await {
         Ok(snapshot) => snapshot,
-        Err(error) => return tracing::error!(%error, "what is registered could not be read; the old stays in force"),
+        Err(error) => {
+            tracing::error!(%error, "what is registered could not be read; it is tried again");
+            return false;
+        }
     };
     if let Some(policy) = snapshot.policy.as_ref().filter(|policy| policy.version != app.pack.load().version()) {
         let files = policy.files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect();
@@ -230,8 +282,18 @@ pub async fn reload(app: &App) {
             Err(error) => tracing::error!(%error, "the active pack does not load here; the old stays in force"),
         }
     }
-    match Directory::new(snapshot) {
-        Ok(directory) => app.directory.store(Arc::new(directory)),
-        Err(error) => tracing::error!(%error, "what is registered could not be read; the old stays in force"),
+    app.directory.store(Arc::new(believed(snapshot)));
+    true
+}
+
+/// What is registered, without what cannot be believed or read: an alarm for each.
+fn believed(snapshot: Snapshot) -> Directory {
+    for refused in &snapshot.refused {
+        tracing::error!(%refused, "a row that is not ours: it is as if it did not exist");
     }
+    let (directory, unreadable) = Directory::new(snapshot);
+    for unreadable in unreadable {
+        tracing::error!(%unreadable, "a registration that cannot be read: it is as if it did not exist");
+    }
+    directory
 }

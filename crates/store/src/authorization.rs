@@ -155,6 +155,7 @@ impl Noun for TokenRecord {
             Value::maybe(self.code),
             Value::time(self.expires_at),
             self.revoked_at.map_or(Value::NoInt, Value::time),
+            Value::Int(self.revoked_at.is_some().into()),
         ]
     }
 }
@@ -278,6 +279,11 @@ impl Tx {
             self.require_active(subject);
         }
         self.about("token", token.id).insert(token)
+    }
+
+    /// Demands that this token is not revoked.
+    pub fn require_token(&mut self, id: TokenId) -> &mut Self {
+        self.demand(&table::TOKENS, &["id", "revoked"], vec![Value::id(id), Value::Int(0)])
     }
 
     /// A token is not to be accepted any more: guards and nodes learn it.

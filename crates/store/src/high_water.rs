@@ -7,6 +7,7 @@ use crate::{
     backend::{Pool, Value},
     error::OpenError,
     log::LogReader,
+    sequencer::LEASE_SECONDS,
 };
 use counterfoil_core::{digest::Digest, time::Time};
 use std::{io::Write as _, path::Path, sync::Arc};
@@ -71,7 +72,7 @@ pub(crate) struct Checked {
 }
 
 /// Compares file and database.
-pub(crate) async fn check(pool: &Pool, file: &Path, now: Time) -> Result<Checked, OpenError> {
+pub(crate) async fn check(pool: &Pool, file: &Path, node: &str, now: Time) -> Result<Checked, OpenError> {
     let name = || file.display().to_string();
     let log = LogReader::new(pool.clone());
     let (head, epoch) = (log.head().await?, log.epoch().await?);
@@ -91,6 +92,12 @@ pub(crate) async fn check(pool: &Pool, file: &Path, now: Time) -> Result<Checked
         None if log.root_at(head.size).await? != head.root => {
             Err(OpenError::Forked { file: name(), size: signed(head.size) })
         }
+        // A node that is new where others are at work: they have marks, and nothing was turned back.
+        None if is_new_beside_others(pool, node, now).await? => {
+            let mark = Mark { epoch, size: head.size, root: head.root };
+            write(file, &mark).map_err(|reason| OpenError::HighWater { file: name(), reason })?;
+            Ok(Checked { mark: Some(mark), raised_from: None })
+        }
         None => {
             raise(pool, epoch, now).await?;
             let mark = Mark { epoch: epoch + 1, size: head.size, root: head.root };
@@ -98,6 +105,17 @@ pub(crate) async fn check(pool: &Pool, file: &Path, now: Time) -> Result<Checked
             Ok(Checked { mark: Some(mark), raised_from: Some(epoch) })
         }
     }
+}
+
+/// Has this node never written here, and does another hold the sequencer's lease now? A database that was brought back from
+/// a copy says so only if the copy is younger than a lease.
+async fn is_new_beside_others(pool: &Pool, node: &str, now: Time) -> Result<bool, OpenError> {
+    if !pool.fetch("SELECT id FROM runs WHERE node = $1 LIMIT 1", &[Value::text(node)]).await?.is_empty() {
+        return Ok(false);
+    }
+    let rows = pool.fetch("SELECT until FROM leases WHERE name = 'sequencer'", &[]).await?;
+    let until = rows.first().map(|row| row.int(0)).transpose()?.unwrap_or(0);
+    Ok((now.millis() + 1..=now.plus_seconds(LEASE_SECONDS).millis()).contains(&until))
 }
 
 /// Begins a new epoch: open challenges, codes, pushed requests and decisions carry the old one and are void; runs of the

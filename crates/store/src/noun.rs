@@ -150,27 +150,40 @@ fn values(table: &'static Table, row: &Row) -> Result<Vec<Value>, sqlx::Error> {
         .collect()
 }
 
+/// The row as its MAC was made: before the writer filled in what it alone knows.
+fn as_drafted(mut row: Vec<Value>, drafted: &[Value]) -> Vec<Value> {
+    for (stored, drafted) in row.iter_mut().zip(drafted) {
+        if matches!(drafted, Value::Epoch | Value::Run | Value::Number) {
+            stored.clone_from(drafted);
+        }
+    }
+    row
+}
+
 /// The noun in `row`, which has all columns of its table in order.
 pub(crate) fn load<N: Noun>(keys: &Keys, row: &Row) -> Result<N, ReadError> {
     let table = N::TABLE;
     let mut values = values(table, row)?;
     let id = key_text(table, &values);
     let wrong = |reason: String| Inconsistency { table: table.name, id: id.clone(), reason };
-    if table.has("mac") {
-        let stored = match values.pop() {
+    let stored = if table.has("mac") {
+        match values.pop() {
             Some(Value::Bytes(bytes)) => <[u8; 32]>::try_from(&*bytes).ok().map(Mac::from_bytes),
             _ => None,
-        };
-        if stored != Some(keys.mac(table, &values)) {
-            return Err(wrong("the MAC is not ours: the row was written or changed by somebody else".to_owned()).into());
         }
-    }
+    } else {
+        None
+    };
+    let row = values.clone();
     let sealed = if table.has("secret") { values.pop() } else { None };
     let body = match values.pop() {
         Some(Value::Text(body)) => body,
         _ => return Err(wrong("no body".to_owned()).into()),
     };
     let noun: N = serde_json::from_str(&body).map_err(|error| wrong(format!("body: {error}")))?;
+    if table.has("mac") && stored != Some(keys.mac(table, &as_drafted(row, &noun.columns()))) {
+        return Err(wrong("the MAC is not ours: the row was written or changed by somebody else".to_owned()).into());
+    }
     for ((stored, meant), (name, _)) in values.iter().zip(noun.columns()).zip(table.columns) {
         // What the writer filled in is not part of the noun.
         if *stored != meant && !matches!(meant, Value::Epoch | Value::Run | Value::Number) {

@@ -2,7 +2,7 @@
 
 use crate::{
     backend::Value,
-    error::ReadError,
+    error::{Inconsistency, ReadError},
     noun::Noun,
     store::Store,
     table::{self, Table},
@@ -249,6 +249,8 @@ pub struct Snapshot {
     pub groups: Vec<Group>,
     /// The active pack, if one was ever activated.
     pub policy: Option<PolicyVersion>,
+    /// Rows that somebody else wrote or changed: they are not part of the above.
+    pub refused: Vec<Inconsistency>,
 }
 
 impl Tx {
@@ -316,20 +318,33 @@ impl Store {
     pub async fn snapshot(&self) -> Result<Snapshot, ReadError> {
         // The position first: what changes while we read is told again, which does no harm.
         let position = self.feed_position().await?;
-        let active = self.active_policy().await?;
-        let policy = match &active {
-            Some(active) => self.policy(&active.policy_version).await?,
-            None => None,
+        let mut refused = Vec::new();
+        let policy = match self.active_pack().await {
+            Ok(policy) => policy,
+            Err(ReadError::Inconsistent(inconsistency)) => {
+                refused.push(inconsistency);
+                None
+            }
+            Err(error) => return Err(error),
         };
         Ok(Snapshot {
             position,
-            clients: self.many("ORDER BY client_id", &[]).await?,
-            apis: self.many("ORDER BY audience", &[]).await?,
-            api_keys: self.many("ORDER BY id", &[]).await?,
-            resources: self.many("ORDER BY type, id", &[]).await?,
-            groups: self.many("ORDER BY name", &[]).await?,
+            clients: self.believable("ORDER BY client_id", &mut refused).await?,
+            apis: self.believable("ORDER BY audience", &mut refused).await?,
+            api_keys: self.believable("ORDER BY id", &mut refused).await?,
+            resources: self.believable("ORDER BY type, id", &mut refused).await?,
+            groups: self.believable("ORDER BY name", &mut refused).await?,
             policy,
+            refused,
         })
+    }
+
+    /// The active pack's content.
+    async fn active_pack(&self) -> Result<Option<PolicyVersion>, ReadError> {
+        match self.active_policy().await? {
+            Some(active) => self.policy(&active.policy_version).await,
+            None => Ok(None),
+        }
     }
 
     /// Which pack is active.

@@ -34,7 +34,7 @@ const STEP: u32 = 16_384;
 /// The pause between steps. Two of them, a commit and a signature fit into the second that DESIGN §7 promises.
 const PAUSE: Duration = Duration::from_millis(250);
 /// A lease is renewed at half of this.
-const LEASE_SECONDS: i64 = 5;
+pub(crate) const LEASE_SECONDS: i64 = 5;
 
 /// Why a step ended early.
 #[derive(Debug, Clone, thiserror::Error)]

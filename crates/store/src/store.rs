@@ -3,7 +3,7 @@
 use crate::{
     backend::{Pool, Row, Value},
     batch::Fault,
-    error::{OpenError, ReadError},
+    error::{Inconsistency, OpenError, ReadError},
     high_water::{self, Mark},
     noun::{self, Keys, Noun},
     schema::{self, Migration},
@@ -102,7 +102,7 @@ impl Store {
         let pool = Pool::open(options.url, false).await?;
         schema::check(&pool).await?;
         let keys = Arc::new(Keys::new(options.master).map_err(|error| OpenError::Write(error.to_string()))?);
-        let checked = high_water::check(&pool, &options.high_water, (options.edges.now)()).await?;
+        let checked = high_water::check(&pool, &options.high_water, options.node, (options.edges.now)()).await?;
         let last = pool.fetch("SELECT position FROM feed_head WHERE name = 'feed'", &[]).await?;
         let last = last.first().map(|row| row.int(0)).transpose()?.unwrap_or(0);
         let (moved, position) = watch::channel(last);
@@ -239,6 +239,23 @@ impl Store {
     /// The nouns that `rest` finds.
     pub(crate) async fn many<N: Noun>(&self, rest: &str, values: &[Value]) -> Result<Vec<N>, ReadError> {
         self.rows::<N>(rest, values).await?.iter().map(|row| noun::load(&self.0.keys, row)).collect()
+    }
+
+    /// As [`Self::many`], but a row that cannot be believed costs itself alone: it is not there, and `refused` says so.
+    pub(crate) async fn believable<N: Noun>(
+        &self,
+        rest: &str,
+        refused: &mut Vec<Inconsistency>,
+    ) -> Result<Vec<N>, ReadError> {
+        let mut nouns = Vec::new();
+        for row in self.rows::<N>(rest, &[]).await? {
+            match noun::load(&self.0.keys, &row) {
+                Ok(noun) => nouns.push(noun),
+                Err(ReadError::Inconsistent(inconsistency)) => refused.push(inconsistency),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(nouns)
     }
 
     /// The noun that `rest` finds, if it finds one.

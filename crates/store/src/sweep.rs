@@ -10,7 +10,9 @@ use crate::{
 };
 use counterfoil_core::{
     limits::{
-        GUESS_MEMORY_SECONDS, GUESS_WINDOW_SECONDS, KNOWN_DEVICE_SECONDS, REPLAY_MEMORY_SECONDS, SESSION_RECORD_SECONDS,
+        ACCESS_TOKEN_SECONDS, CEILING_REST_SECONDS, CODE_SECONDS, GUESS_MEMORY_SECONDS, GUESS_WINDOW_SECONDS,
+        KNOWN_DEVICE_SECONDS, RECOVERY_REST_SECONDS, REPLAY_MEMORY_SECONDS, SESSION_RECORD_SECONDS,
+        TRANSACTION_TOKEN_SECONDS,
     },
     time::Time,
 };
@@ -19,6 +21,11 @@ use counterfoil_core::{
 const STEP: i64 = 256;
 /// Tokens stay this long after they end, for introspection and for the log's readers.
 const TOKENS_SECONDS: i64 = 24 * 3600;
+/// A challenge that nobody proved stays this long after its end, so that a page and an analyst can say what became of it.
+/// What was proven is evidence and stays.
+const CHALLENGES_SECONDS: i64 = 24 * 3600;
+/// What people were told stays this long: longer than any rest period that counts from it.
+const MESSAGES_SECONDS: i64 = 90 * 24 * 3600;
 /// The feed's memory. Who was away for longer starts over.
 const FEED_SECONDS: i64 = 24 * 3600;
 
@@ -36,8 +43,18 @@ static OVER: &[(&Table, &str, i64)] = &[
     (&table::ATTEMPTS, "at < $1 AND authenticator IS NULL ORDER BY at", 2 * GUESS_WINDOW_SECONDS),
     (&table::ATTEMPTS, "at < $1 AND authenticator IS NOT NULL ORDER BY at", GUESS_MEMORY_SECONDS),
     (&table::BROWSERS, "at < $1 ORDER BY at", KNOWN_DEVICE_SECONDS),
+    (&table::CHALLENGES, "expires_at < $1 AND state <> 'proven' ORDER BY expires_at", CHALLENGES_SECONDS),
+    (&table::MESSAGES, "at < $1 ORDER BY at", MESSAGES_SECONDS),
     (&table::FEED, "at < $1 ORDER BY position", FEED_SECONDS),
 ];
+
+const _: () = {
+    assert!(MESSAGES_SECONDS > CEILING_REST_SECONDS && MESSAGES_SECONDS > RECOVERY_REST_SECONDS);
+    assert!(TOKENS_SECONDS > ACCESS_TOKEN_SECONDS + REPLAY_MEMORY_SECONDS, "a token that is swept is over everywhere");
+    assert!(CHALLENGES_SECONDS > CODE_SECONDS + TRANSACTION_TOKEN_SECONDS + REPLAY_MEMORY_SECONDS);
+    assert!(FEED_SECONDS > 2 * ACCESS_TOKEN_SECONDS, "a revocation is told for as long as what it revokes lives");
+    assert!(SESSION_RECORD_SECONDS > ACCESS_TOKEN_SECONDS);
+};
 
 impl Store {
     /// One step; how many rows went. Call it again while it says more than nothing.

@@ -69,7 +69,7 @@ tables! {
         id: Text, secret_hash: Text, subject: Text, login: Text, state: Text, expires_at: Int, version: Int, body: Text, mac: Bytes
     }
     /// The acts that sessions came from.
-    LOGINS = "logins" [1] { id: Text, subject: Text, state: Text, contained: Int, at: Int, body: Text }
+    LOGINS = "logins" [1] { id: Text, subject: Text, state: Text, contained: Int, at: Int, body: Text, mac: Bytes }
     /// What came from what.
     EDGES = "edges" [2] { parent: Text, child: Text, at: Int }
     /// Session keys that have accompanied a phishing-resistant proof.
@@ -80,15 +80,20 @@ tables! {
         outcome: Text, login: Text, txn_digest: Text, policy_version: Text, epoch: Int, run: Text, number: Int, body: Text
     }
     /// Pushed authorization requests (RFC 9126).
-    PUSHED_REQUESTS = "pushed_requests" [1] { id: Text, client_id: Text, expires_at: Int, epoch: Int, body: Text }
+    PUSHED_REQUESTS = "pushed_requests" [1] {
+        id: Text, client_id: Text, expires_at: Int, epoch: Int, body: Text, mac: Bytes
+    }
     /// Pending requests for proof.
     CHALLENGES = "challenges" [1] {
-        id: Text, session: Text, subject: Text, decision: Text, state: Text, expires_at: Int, epoch: Int, version: Int, body: Text
+        id: Text, session: Text, subject: Text, decision: Text, state: Text, expires_at: Int, epoch: Int, version: Int,
+        body: Text, mac: Bytes
     }
     /// Authorization codes, by hash.
-    CODES = "codes" [1] { hash: Text, client_id: Text, login: Text, expires_at: Int, epoch: Int, body: Text }
+    CODES = "codes" [1] { hash: Text, client_id: Text, login: Text, expires_at: Int, epoch: Int, body: Text, mac: Bytes }
     /// Tokens that we issued; the tokens themselves are not kept.
-    TOKENS = "tokens" [1] { id: Text, client_id: Text, login: Text, code: Text, expires_at: Int, revoked_at: Int, body: Text }
+    TOKENS = "tokens" [1] {
+        id: Text, client_id: Text, login: Text, code: Text, expires_at: Int, revoked_at: Int, revoked: Int, body: Text
+    }
     /// Challenges that were spent, for whom, on what.
     REDEMPTIONS = "redemptions" [1] {
         challenge: Text, audience: Text, redemption_id: Text, at: Int, outcome: Text, version: Int, body: Text

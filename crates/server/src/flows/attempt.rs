@@ -165,10 +165,22 @@ pub fn holder(enrolled: &Enrolled, now: Time) -> Holder {
 }
 
 /// Compares a code. The outer error is a fault of ours.
-pub fn code(enrolled: &Enrolled, typed: &str, now: Time) -> Result<Result<Proof, TotpError>, Problem> {
+pub async fn code(app: &App, enrolled: &Enrolled, typed: &str, now: Time) -> Result<Result<Proof, TotpError>, Problem> {
     let secret = enrolled.secret.as_ref().ok_or_else(|| Problem::internal("a code app without its secret"))?;
     let secret = TotpSecret::new(secret.expose()).map_err(Problem::internal)?;
-    Ok(secret.verify(typed, &holder(enrolled, now), now).map(|matched| matched.proof))
+    let matched = secret.verify(typed, &holder(enrolled, now), now);
+    // Nobody remembers which steps had been used when the database was turned back (DESIGN §7).
+    if let (Ok(matched), Some(raised)) = (&matched, app.store.epoch_raised_at().await?)
+        && !is_after(matched.step, raised)
+    {
+        return Ok(Err(TotpError::Wrong));
+    }
+    Ok(matched.map(|matched| matched.proof))
+}
+
+/// Does this step begin after the one in which `at` lies?
+fn is_after(step: u64, at: Time) -> bool {
+    i64::try_from(step).is_ok_and(|step| step > at.millis() / 1000 / limits::TOTP_STEP_SECONDS)
 }
 
 /// Records an answer that was not right.
@@ -209,4 +221,15 @@ pub fn accepted<T>(app: &App, browser: &Browser<T>, proof: &Proof, challenge: Op
         assertion: proof.assertion().and_then(|assertion| assertion.digest().ok()),
     };
     app.event(browser.visit.now, actor(browser), kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_counts_only_once_the_one_of_the_turn_is_over() {
+        let raised = Time::from_seconds(1_800_000_010);
+        assert_eq!([59_999_999, 60_000_000, 60_000_001].map(|step| is_after(step, raised)), [false, false, true]);
+    }
 }

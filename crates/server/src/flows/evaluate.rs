@@ -15,7 +15,7 @@ use counterfoil_core::{
     decision::{Asserted, DecisionInput, NetworkFacts, Posture, RiskFacts},
     digest::Digest,
     evidence::Evidence,
-    id::{LoginId, SubjectId},
+    id::{LoginId, SubjectId, TokenId},
     limits,
     time::Time,
 };
@@ -163,13 +163,23 @@ pub async fn remembered(app: &App, text: &str, now: Time) -> Result<Option<Arc<V
         return Ok((!token.is_expired(now)).then_some(token));
     }
     let Ok(token) = access_token::verify(text, &app.keys.jwks, &app.issuer, None, now) else { return Ok(None) };
-    match app.store.token(token.claims().jti).await? {
-        Some(record) if record.revoked_at.is_none() => {}
-        _ => return Ok(None),
+    let id = token.claims().jti;
+    if !is_good(app, id).await? {
+        return Ok(None);
     }
     let token = Arc::new(token);
     app.facts.tokens.insert(digest, Arc::clone(&token));
+    // A revocation that was learnt between the read and the insertion found nothing to forget.
+    if !is_good(app, id).await? {
+        app.facts.tokens.invalidate(&digest);
+        return Ok(None);
+    }
     Ok(Some(token))
+}
+
+/// Is the token recorded, and not revoked?
+async fn is_good(app: &App, id: TokenId) -> Result<bool, Problem> {
+    Ok(app.store.token(id).await?.is_some_and(|record| record.revoked_at.is_none()))
 }
 
 /// The session that a login is in, if neither is over; at most a second old.

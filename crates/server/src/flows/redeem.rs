@@ -99,7 +99,7 @@ pub async fn redeem(app: &App, spend: &Spend, now: Time) -> Result<Value, Proble
         version: 0,
     };
     let mut tx = Tx::new(now);
-    tx.redeem(&redemption, &record);
+    tx.redeem(&redemption, &record).require_token(claims.jti);
     let kind = EventKind::Spent {
         challenge: txn,
         redemption: Digest::of(spend.redemption_id.as_bytes()),
@@ -146,6 +146,9 @@ async fn lost(
         };
     }
     app.facts.forget_token(token);
+    if app.store.token(token).await?.is_none_or(|record| record.revoked_at.is_some()) {
+        return refuse(app, spend, Some(txn), Kind::EXPIRED, now).await;
+    }
     let version = app.store.active_policy().await?.map(|active| active.policy_version);
     let kind = if version != Some(app.pack.load().version()) { Kind::POLICY_CHANGED } else { Kind::CONTAINED };
     refuse(app, spend, Some(txn), kind, now).await

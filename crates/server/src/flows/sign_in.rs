@@ -382,7 +382,7 @@ pub async fn by_code<T>(app: &App, browser: &Browser<T>, id: ChallengeId, code: 
     };
     let (subject, app_code) = owner(app, whose, Method::AppCode).await?;
     let counted = attempt::count_code(app, browser, &app_code).await?;
-    let Ok(proof) = attempt::code(&app_code, code, now)? else {
+    let Ok(proof) = attempt::code(app, &app_code, code, now).await? else {
         failed(app, browser, &under_way, Some(subject.id), Some(&app_code), Method::AppCode, "wrong").await?;
         return Err(Problem::new(Kind::CODE_REFUSED));
     };

@@ -223,7 +223,7 @@ pub async fn by_code<T>(app: &App, browser: &Browser<T>, id: ChallengeId, code: 
         .find(|a| a.method == Method::AppCode && a.is_active() && (allowed.is_empty() || allowed.contains(&a.id)))
         .ok_or_else(|| Problem::new(Kind::AUTHENTICATOR_DISABLED))?;
     let counted = attempt::count_code(app, browser, &app_code).await?;
-    let Ok(proof) = attempt::code(&app_code, code, now)? else {
+    let Ok(proof) = attempt::code(app, &app_code, code, now).await? else {
         attempt::refused(app, browser, Some(signed_in.subject), Some(&app_code), Method::AppCode, "wrong").await?;
         attempt::count_against(app, browser, &stored.challenge, &stored.record).await?;
         return Err(Problem::new(Kind::CODE_REFUSED));

@@ -38,6 +38,9 @@ impl FromRequestParts<Arc<App>> for ApiCaller {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         let now = app.now();
+        if !app.is_current(now) {
+            return Err(Problem::new(Kind::BUSY).into_response());
+        }
         let mut fields = parts.headers.get_all(header::AUTHORIZATION).iter();
         let (Some(field), None) = (fields.next(), fields.next()) else { return Err(challenge()) };
         let Ok(text) = field.to_str() else { return Err(challenge()) };

@@ -16,9 +16,13 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The process can answer: the database does.
+/// The process can answer: the database does, and what it says has been obeyed.
 pub async fn readyz(State(app): State<Arc<App>>) -> Response {
     match app.store.feed_position().await {
+        Ok(_) if !app.is_current(app.now()) => {
+            tracing::error!("not ready: what changed could not be learnt");
+            Problem::new(Kind::BUSY).into_response()
+        }
         Ok(_) => "ready\n".into_response(),
         Err(error) => {
             tracing::error!(%error, "not ready");

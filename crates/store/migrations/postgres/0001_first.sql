@@ -84,6 +84,7 @@ CREATE TABLE logins (
     contained BIGINT NOT NULL,
     at BIGINT NOT NULL,
     body TEXT NOT NULL,
+    mac BYTEA NOT NULL,
     PRIMARY KEY (id)
 );
 CREATE INDEX logins_by_subject ON logins (subject);
@@ -137,6 +138,7 @@ CREATE TABLE pushed_requests (
     expires_at BIGINT NOT NULL,
     epoch BIGINT NOT NULL,
     body TEXT NOT NULL,
+    mac BYTEA NOT NULL,
     PRIMARY KEY (id)
 );
 CREATE INDEX pushed_requests_by_expires_at ON pushed_requests (expires_at);
@@ -152,9 +154,12 @@ CREATE TABLE challenges (
     epoch BIGINT NOT NULL,
     version BIGINT NOT NULL,
     body TEXT NOT NULL,
+    mac BYTEA NOT NULL,
     PRIMARY KEY (id)
 );
 CREATE INDEX challenges_by_session ON challenges (session);
+-- What was proven stays, as evidence: only the rest is ever looked for by its end.
+CREATE INDEX challenges_by_expires_at ON challenges (expires_at) WHERE state <> 'proven';
 
 -- Authorization codes, by hash.
 CREATE TABLE codes (
@@ -164,6 +169,7 @@ CREATE TABLE codes (
     expires_at BIGINT NOT NULL,
     epoch BIGINT NOT NULL,
     body TEXT NOT NULL,
+    mac BYTEA NOT NULL,
     PRIMARY KEY (hash)
 );
 CREATE INDEX codes_by_expires_at ON codes (expires_at);
@@ -176,6 +182,7 @@ CREATE TABLE tokens (
     code TEXT,
     expires_at BIGINT NOT NULL,
     revoked_at BIGINT,
+    revoked BIGINT NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (id)
 );
@@ -236,6 +243,7 @@ CREATE TABLE messages (
     PRIMARY KEY (id)
 );
 CREATE INDEX messages_by_subject ON messages (subject);
+CREATE INDEX messages_by_at ON messages (at);
 
 -- One-time links.
 CREATE TABLE invitations (

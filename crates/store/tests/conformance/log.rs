@@ -23,6 +23,7 @@ crate::on_both_engines! {
     a_head_that_somebody_wrote_is_never_signed,
     one_tampered_run_does_not_hold_up_the_others,
     a_missing_high_water_file_raises_the_epoch,
+    a_new_node_beside_one_that_works_raises_no_epoch,
     a_restarted_writer_names_its_predecessor,
     what_was_told_before_a_crash_is_in_the_log,
     a_living_log_verifies,
@@ -180,7 +181,9 @@ async fn a_head_that_somebody_wrote_is_never_signed(house: House) {
     };
     for head in [format!("size = 7, root = {root}"), format!("size = 6, root = {root}"), "size = 3".to_owned()] {
         house.tamper(&format!("UPDATE log_head SET {head}")).await;
-        for mut sequencer in [Sequencer::new(store.clone()), std::mem::replace(&mut sequencer, Sequencer::new(store.clone()))] {
+        for mut sequencer in
+            [Sequencer::new(store.clone()), std::mem::replace(&mut sequencer, Sequencer::new(store.clone()))]
+        {
             house.wait_seconds(6); // The lease is the other's.
             sequencer.step(&log).await.unwrap_err();
         }
@@ -252,6 +255,19 @@ async fn a_missing_high_water_file_raises_the_epoch(house: House) {
     assert!(matches!(leaf.kind, EventKind::EpochRaised { from: 1, to: 2, .. }), "{leaf:?}");
     store.close().await;
     assert_eq!(house.open("a").await.log().epoch().await.unwrap(), 2, "raised once");
+}
+
+async fn a_new_node_beside_one_that_works_raises_no_epoch(house: House) {
+    let (first, log) = (house.open("a").await, TestLog::new());
+    commit(&first, &house, 5).await;
+    Sequencer::new(first.clone()).step(&log).await.unwrap();
+    house.wait_seconds(1);
+    let second = house.open("b").await;
+    assert_eq!(second.log().epoch().await.unwrap(), 1);
+    assert!(house.high_water("b").exists(), "from now on it would notice");
+    house.wait_seconds(60);
+    let third = house.open("c").await;
+    assert_eq!(third.log().epoch().await.unwrap(), 2, "nobody has worked for a minute");
 }
 
 async fn a_restarted_writer_names_its_predecessor(house: House) {

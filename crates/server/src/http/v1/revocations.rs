@@ -28,6 +28,7 @@ const RELEVANT_SECONDS: i64 = 2 * limits::ACCESS_TOKEN_SECONDS;
 
 struct Reader {
     app: Arc<App>,
+    epoch: u64,
     position: i64,
     ready: VecDeque<FeedEntry>,
     beat: tokio::time::Interval,
@@ -36,17 +37,42 @@ struct Reader {
 
 /// Everything after the cursor, and then whatever comes.
 pub async fn handle(State(app): State<Arc<App>>, _caller: ApiCaller, headers: HeaderMap) -> Result<Response, Problem> {
-    let cursor = headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    let position = match cursor {
-        Some(position) => position,
-        None => app.store.feed_since(app.now().plus_seconds(-RELEVANT_SECONDS)).await?,
+    let (epoch, head) = (app.store.log().epoch().await?, app.store.feed_position().await?);
+    let cursor = headers.get("last-event-id").map(|value| value.to_str().unwrap_or_default());
+    let position = match begin(cursor, epoch, head) {
+        Begin::After(position) => position,
+        Begin::Oldest => 0,
+        Begin::Recent => app.store.feed_since(app.now().plus_seconds(-RELEVANT_SECONDS)).await?,
     };
-    let reader = Reader { app, position, ready: VecDeque::new(), beat: tokio::time::interval(HEARTBEAT), due: true };
+    let (ready, beat) = (VecDeque::new(), tokio::time::interval(HEARTBEAT));
+    let reader = Reader { app, epoch, position, ready, beat, due: true };
     let events = stream::unfold(reader, |mut reader| async move {
         let event = reader.next().await?;
         Some((Ok::<_, Infallible>(event), reader))
     });
     Ok(Sse::new(events).into_response())
+}
+
+/// Where a stream begins.
+#[derive(Debug, PartialEq, Eq)]
+enum Begin {
+    /// After what the caller has.
+    After(i64),
+    /// With the oldest entry that is kept: what the caller has is of another history of this database.
+    Oldest,
+    /// With whatever somebody without a cursor may still hold tokens of.
+    Recent,
+}
+
+/// A cursor is `epoch.position`. After a restore positions are given a second time, so one of another epoch, or beyond the
+/// feed's end, says nothing of what its holder has seen.
+fn begin(cursor: Option<&str>, epoch: u64, head: i64) -> Begin {
+    let Some(cursor) = cursor else { return Begin::Recent };
+    let parsed = cursor.split_once('.').and_then(|(e, p)| Some((e.parse::<u64>().ok()?, p.parse::<i64>().ok()?)));
+    match parsed {
+        Some((of, position)) if of == epoch && (0..=head).contains(&position) => Begin::After(position),
+        _ => Begin::Oldest,
+    }
 }
 
 impl Reader {
@@ -58,9 +84,8 @@ impl Reader {
                 self.position = entry.position;
                 if matches!(entry.kind.as_str(), "login" | "token" | "key") {
                     let data = json!({"kind": entry.kind, "id": entry.value});
-                    return Some(
-                        Event::default().id(entry.position.to_string()).event("revoked").data(data.to_string()),
-                    );
+                    let cursor = format!("{}.{}", self.epoch, entry.position);
+                    return Some(Event::default().id(cursor).event("revoked").data(data.to_string()));
                 }
                 continue;
             }
@@ -78,6 +103,22 @@ impl Reader {
                 _ = signal.changed() => {}
                 () = tokio::time::sleep(POLL) => {}
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_of_another_history_starts_over() {
+        assert_eq!(begin(None, 2, 40), Begin::Recent);
+        for (cursor, position) in [("2.0", 0), ("2.39", 39), ("2.40", 40)] {
+            assert_eq!(begin(Some(cursor), 2, 40), Begin::After(position), "{cursor}");
+        }
+        for cursor in ["2.41", "1.12", "3.12", "2.-1", "12", "", "2.", "x.1", "2.1.1"] {
+            assert_eq!(begin(Some(cursor), 2, 40), Begin::Oldest, "{cursor}");
         }
     }
 }
