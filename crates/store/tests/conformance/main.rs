@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod belief;
 mod lineage;
 mod log;
 mod nouns;
