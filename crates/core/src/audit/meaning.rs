@@ -53,8 +53,8 @@ pub enum Contradiction {
     /// A proof by an authenticator that was somebody else's.
     #[error("an authenticator was used by somebody else than it was enrolled for")]
     UsedByOther,
-    /// A proof by an authenticator that had been removed or disabled.
-    #[error("an authenticator was used after it was removed or disabled")]
+    /// A proof by an authenticator that had been removed, disabled or contained.
+    #[error("an authenticator was used after it was removed, disabled or contained")]
     UsedAfterEnd,
     /// RFC 6238 §5.2.
     #[error("a code was accepted a second time")]
@@ -226,7 +226,9 @@ impl Meaning {
             EventKind::OutcomeReported { challenge, .. } => {
                 self.require(place, at, Cause::Spent(*challenge), Contradiction::OutcomeUnspent);
             }
-            EventKind::Contained { logins, .. } => {
+            EventKind::Contained { logins, authenticators, .. } => {
+                // Taking a containment back names logins: what they had bound stays out of use.
+                self.unusable.extend(authenticators.iter().map(|authenticator| (*authenticator, (place, at))));
                 self.contained.extend(logins.iter().map(|login| (*login, (place, at))));
             }
             EventKind::ContainmentReversed { logins, .. } => {

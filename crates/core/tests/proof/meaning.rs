@@ -149,6 +149,8 @@ fn nothing_follows_an_end() {
     let void = EventKind::ChallengeVoid { challenge: challenge(1), reason: VoidReason::Changed };
     assert_eq!(found(and_then([removed, accepted(1, None)])), [C::UsedAfterEnd]);
     assert_eq!(found(and_then([disabled, accepted(1, None)])), [C::UsedAfterEnd]);
+    let cut = EventKind::Contained { logins: vec![], authenticators: vec![passkey(1)], cause: ContainmentCause::Owner };
+    assert_eq!(found(and_then([cut, accepted(1, None)])), [C::UsedAfterEnd]);
     assert_eq!(found(and_then([contained(), coded(1), issued(1)])), [C::AfterContainment, C::AfterContainment]);
     let reversed = EventKind::ContainmentReversed { logins: vec![login(1)], decision: None };
     assert_eq!(found(and_then([contained(), reversed, coded(1)])), []);

@@ -4,6 +4,7 @@
 mod support;
 
 mod attempts;
+mod belief;
 mod lineage;
 mod log;
 mod nouns;
