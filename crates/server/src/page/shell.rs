@@ -107,7 +107,11 @@ impl<'a> Refusal<'a> {
 }
 
 fn html(shell: Shell, lang: Lang, site: &Site, text: &Texts) -> askama::Result<String> {
-    let part = if shell == Shell::Admin { Part::Administration } else { Part::People };
+    let part = match shell {
+        Shell::Admin => Part::Administration,
+        Shell::Me | Shell::Passkey | Shell::Init => Part::Account,
+        _ => Part::People,
+    };
     let slice = part.path(lang);
     match shell {
         Shell::SignIn => SignIn::html(site, text, &slice),

@@ -60,21 +60,30 @@ fn preferred(accept_language: &str) -> Option<Lang> {
 /// Whom a script speaks to: each loads only what it may say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Everybody who signs in, confirms or looks after an account.
+    /// Everybody who signs in or confirms.
     People,
+    /// Whoever looks after their own account.
+    Account,
     /// Those who look at `/admin`.
     Administration,
 }
 
 impl Part {
-    /// Both parts.
-    pub const ALL: &'static [Self] = &[Self::People, Self::Administration];
+    /// Every part.
+    pub const ALL: &'static [Self] = &[Self::People, Self::Account, Self::Administration];
 
     /// Whether that text belongs to it; a key's family stands before its first dot.
     pub fn says(self, key: &str) -> bool {
         let family = key.split('.').next().unwrap_or_default();
+        let of_console = ["acr", "actor", "admin", "event", "nav", "noscript", "story"].contains(&family);
         match self {
-            Self::People => !["acr", "actor", "admin", "event", "nav", "noscript", "story"].contains(&family),
+            Self::People => {
+                let of_account = ["binding", "enrol", "evidence", "good_for", "init", "me", "outcome"];
+                !of_console && !of_account.contains(&family)
+            }
+            Self::Account => {
+                !of_console && !["authorize", "code", "passkey_step", "receipt", "sign_in", "step_up"].contains(&family)
+            }
             Self::Administration => {
                 ["admin", "binding", "col", "evidence", "nav", "outcome", "refusal", "tier"].contains(&family)
                     || ["back_to", "step_up.policy", "try_again"].contains(&key)
@@ -86,6 +95,7 @@ impl Part {
     pub fn path(self, lang: Lang) -> String {
         match self {
             Self::People => format!("text/{}.json", lang.tag()),
+            Self::Account => format!("text/{}.account.json", lang.tag()),
             Self::Administration => format!("text/{}.admin.json", lang.tag()),
         }
     }
@@ -228,6 +238,8 @@ mod tests {
                 "admin.js" => &[Part::Administration],
                 // `error.…` stands beside a field, and the administration has none that a refusal could stand beside.
                 "dom.js" | "proof.js" | "table.js" => Part::ALL,
+                "enrol.js" | "evidence.js" | "me.js" => &[Part::Account],
+                "passkey.js" | "refusal.js" => &[Part::People, Part::Account],
                 _ => &[Part::People],
             };
             check(&file, &source, parts);
