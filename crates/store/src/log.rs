@@ -289,6 +289,15 @@ impl LogReader {
 
     /// Events that are not leaves yet, each run's in order, from one snapshot of the database: whatever led to an event is
     /// in it too, or a leaf already.
+    /// How many committed events are no leaves yet.
+    pub async fn waiting(&self) -> Result<u64, ReadError> {
+        let sql = "SELECT CAST(COALESCE(SUM(r.head - COALESCE(s.number, 0)), 0) AS BIGINT) \
+                   FROM runs r LEFT JOIN sequenced s ON s.run = r.id WHERE r.head > COALESCE(s.number, 0)";
+        let rows = self.pool.fetch(sql, &[]).await?;
+        let waiting = rows.first().map(|row| row.int(0)).transpose()?.unwrap_or(0);
+        Ok(u64::try_from(waiting).unwrap_or(0))
+    }
+
     pub(crate) async fn unsequenced(&self, limit: u32) -> Result<Vec<LoggedEvent>, ReadError> {
         let sql = format!(
             "SELECT {EVENT} FROM events e JOIN runs r ON r.id = e.run LEFT JOIN sequenced s ON s.run = e.run \
