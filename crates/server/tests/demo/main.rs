@@ -3,10 +3,25 @@
 // A test that cannot go on should stop.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod application;
 mod audit;
+mod authzen;
 mod browser;
 mod clock;
+mod cmd;
+mod collector;
+mod concurrency;
+mod crash;
+mod database;
 mod evaluation;
 mod harness;
+mod input;
+mod journey;
+mod logbook;
+mod node;
+mod passkey;
 mod routes;
 mod sign_in;
+mod staff;
+mod unauthorized;
+mod volley;
