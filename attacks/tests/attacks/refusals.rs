@@ -110,7 +110,8 @@ fn the_link_to_a_confirmation_is_worth_nothing_elsewhere() {
         elsewhere.says("Started on another device").await;
         elsewhere.presence(false).await;
 
-        // Nothing was consumed.
+        // Nothing was consumed. Her provider brings the counter along, without which it would look like a copy.
+        ada.put_passkeys(elsewhere.passkeys().await).await;
         steps::confirm(&ada).await;
         steps::go_back(&ada, &treasury).await;
         assert_eq!(steps::ending(&ada).await, "done");

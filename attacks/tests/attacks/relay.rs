@@ -119,7 +119,7 @@ fn a_kit_that_knows_the_product_gets_nothing_of_tier_high() {
 async fn again_enrols(tab: &Tab, issuer: &str) -> Result<serde_json::Value, String> {
     tab.open_address(&format!("{issuer}/me")).await;
     tab.sees("#authenticators").await;
-    tab.post("/me/passkey/options", &json!({})).await
+    tab.post("/me/passkey/options", &json!({"name": "Mine"})).await
 }
 
 /// It must fail because the browser lets no page use a passkey that belongs to another host.

@@ -16,7 +16,8 @@ use chromiumoxide::cdp::browser_protocol::page::{
 use chromiumoxide::cdp::browser_protocol::target::{CreateBrowserContextParams, CreateTargetParams};
 use chromiumoxide::cdp::browser_protocol::web_authn::{
     AddCredentialParams, AddVirtualAuthenticatorParams, AuthenticatorId, AuthenticatorProtocol, AuthenticatorTransport,
-    Credential, EnableParams, GetCredentialsParams, SetAutomaticPresenceSimulationParams, VirtualAuthenticatorOptions,
+    ClearCredentialsParams, Credential, EnableParams, GetCredentialsParams, SetAutomaticPresenceSimulationParams,
+    VirtualAuthenticatorOptions,
 };
 use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
 use serde_json::{Value, json};
@@ -220,8 +221,9 @@ impl Tab {
         self.command(GetCredentialsParams::new(self.authenticator())).await.credentials
     }
 
-    /// Puts passkeys into the authenticator, as a provider that copies them between devices would.
+    /// Makes these the authenticator's passkeys, as a provider that copies them between devices would.
     pub async fn put_passkeys(&self, passkeys: Vec<Credential>) {
+        self.command(ClearCredentialsParams::new(self.authenticator())).await;
         for passkey in passkeys {
             self.command(AddCredentialParams::new(self.authenticator(), passkey)).await;
         }

@@ -2,6 +2,16 @@
 
 /// A request body. Larger ones are refused unread (413).
 pub const BODY_BYTES: usize = 64 * 1024;
+/// A body that takes longer to arrive holds a connection and memory for nothing (slow requests).
+pub const BODY_SECONDS: u64 = 15;
+/// The head of a request: a token, proofs and cookies.
+pub const HEAD_BYTES: usize = 32 * 1024;
+/// Header fields of one request.
+pub const HEADERS: usize = 64;
+/// A head that takes longer to arrive, and a connection on which nothing is asked, is closed (slow requests).
+pub const HEAD_SECONDS: u64 = 30;
+/// Connections at once; more wait in the kernel's queue.
+pub const CONNECTIONS: usize = 4_096;
 /// Nesting of JSON that we accept: deeper documents only exhaust a stack.
 pub const JSON_DEPTH: usize = 32;
 /// Any single name, identifier or URI from outside.
@@ -138,6 +148,7 @@ const _: () = {
     // our own short header.
     assert!((AUTHORIZATION_DETAILS_BYTES + AUDIENCE_BYTES + 4 * NAME_BYTES) / 3 * 4 + 512 <= ACCESS_TOKEN_BYTES);
     assert!(SCOPES_BYTES <= AUTHORIZATION_DETAILS_BYTES, "a token has scopes or a transaction, never both");
+    assert!(ACCESS_TOKEN_BYTES + 2 * JWT_BYTES < HEAD_BYTES, "a call carries a token and a proof in its head");
     assert!(JWT_HEADER_BYTES < JWT_BYTES && JWT_BYTES <= ACCESS_TOKEN_BYTES);
     assert!(ACCESS_TOKEN_BYTES + 2 * JWT_BYTES < BODY_BYTES, "redeem carries a token and a proof");
     assert!(CODE_SECONDS <= 60 && TRANSACTION_TOKEN_SECONDS <= 60);

@@ -1,8 +1,8 @@
 //! All the state that handlers get: one value, no globals.
 
 use crate::{
-    clock::Clock, config::Config, directory::Directory, facts::Facts, keys::Keys, page, problem::Problem,
-    random::Random,
+    clock::Clock, config::Config, directory::Directory, facts::Facts, keys::Keys, metrics::Metrics, page,
+    problem::Problem, random::Random,
 };
 use arc_swap::ArcSwap;
 use counterfoil_core::{
@@ -50,6 +50,8 @@ pub struct App {
     learnt_at: AtomicI64,
     /// Shells of pages and what they load.
     pub pages: page::Pages,
+    /// What operators count.
+    pub metrics: Arc<Metrics>,
     /// Room for password hashing.
     pub hashing: Arc<Semaphore>,
     /// Shows every mail and message at `/outbox`. Demo only.
@@ -71,7 +73,12 @@ impl App {
         pages: page::Pages,
         demo: bool,
     ) -> Self {
+        let routes = crate::http::routes();
+        let metrics = Arc::new(Metrics::new(routes.iter().map(|route| (route.method.to_string(), route.path))));
+        let counting = Arc::clone(&metrics);
+        store.on_commit(move |kind| counting.happened(kind));
         Self {
+            metrics,
             pages,
             facts: Facts::new(),
             learnt_at: AtomicI64::new(clock.now().millis()),

@@ -59,6 +59,9 @@ pub struct Config {
     /// Where mail goes out; without it notices stay in the outbox and `serve` says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smtp: Option<Smtp>,
+    /// SHA-256 (base64url) of the bearer token that reads `/metrics`; without it, only this machine does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_token_sha256: Option<counterfoil_core::digest::Digest>,
     /// Addresses whose `X-Forwarded-For` we believe.
     #[serde(default)]
     pub trusted_proxies: Vec<std::net::IpAddr>,
@@ -167,6 +170,7 @@ mod tests {
             registry: None,
             tls: None,
             smtp: None,
+            metrics_token_sha256: None,
             trusted_proxies: Vec::new(),
         }
         .check()

@@ -8,7 +8,7 @@ use axum::{
 };
 use counterfoil_core::{json, limits};
 use serde::de::DeserializeOwned;
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 /// A body that says it is JSON, is one document, has each member name once, and fits `T`.
 #[derive(Debug)]
@@ -25,11 +25,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
     }
 }
 
-/// The whole body, up to the limit.
+/// The whole body, up to the limit, as long as it comes at a walking pace.
 pub async fn read(body: Body) -> Result<Bytes, Problem> {
-    axum::body::to_bytes(body, limits::BODY_BYTES).await.map_err(|_| {
-        Problem::new(Kind::TOO_LARGE).detail(format!("the body may have at most {} bytes", limits::BODY_BYTES))
-    })
+    let read = axum::body::to_bytes(body, limits::BODY_BYTES);
+    match tokio::time::timeout(Duration::from_secs(limits::BODY_SECONDS), read).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => {
+            Err(Problem::new(Kind::TOO_LARGE).detail(format!("the body may have at most {} bytes", limits::BODY_BYTES)))
+        }
+        Err(_) => {
+            Err(Problem::new(Kind::TOO_SLOW)
+                .detail(format!("the body may take at most {} seconds", limits::BODY_SECONDS)))
+        }
+    }
 }
 
 /// `application/json`, with or without a charset of UTF-8 (AuthZEN wants 400, not 415).
@@ -59,6 +67,10 @@ pub fn is_media_type(headers: &HeaderMap, media_type: &str) -> bool {
 pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value = json::parse_strict(bytes, limits::JSON_DEPTH)
         .map_err(|error| Problem::new(Kind::INVALID_REQUEST).detail(error.to_string()))?;
+    if !value.is_object() {
+        // serde would read a list as a struct whose members stand in order: a second spelling that nobody has declared.
+        return Err(Problem::new(Kind::INVALID_REQUEST).detail("an object is expected"));
+    }
     T::deserialize(value).map_err(|error| Problem::new(Kind::INVALID_REQUEST).detail(error.to_string()))
 }
 

@@ -41,6 +41,8 @@ pub enum Caller {
     TokenHolder,
     /// The host's operator, over the socket in the data directory; never over the network.
     Host,
+    /// The operator's collector: with the configured token, or without one from this machine (decision 17).
+    Collector,
 }
 
 /// One route.
@@ -58,7 +60,7 @@ pub struct Route {
 
 /// The table.
 pub fn routes() -> Vec<Route> {
-    use Caller::{Anyone, Api, Browser, Client, SignedIn, TokenHolder};
+    use Caller::{Anyone, Api, Browser, Client, Collector, SignedIn, TokenHolder};
     let get_ = |path, who, summary, handler| Route { method: Method::GET, path, who, summary, handler };
     let post_ = |path, who, summary, handler| Route { method: Method::POST, path, who, summary, handler };
     vec![
@@ -162,6 +164,7 @@ pub fn routes() -> Vec<Route> {
         get_("/openapi.json", Anyone, "This table, for programs", get(openapi::handle)),
         get_("/healthz", Anyone, "The process runs", get(operations::healthz)),
         get_("/readyz", Anyone, "The process can answer", get(operations::readyz)),
+        get_("/metrics", Collector, "Counters for operators (Prometheus)", get(operations::metrics)),
     ]
 }
 
@@ -211,13 +214,15 @@ pub fn host_router(app: Arc<App>) -> Router {
 /// The router of one process.
 pub fn router(app: Arc<App>) -> Router {
     let mut router = Router::new();
-    for route in routes() {
+    for (place, route) in routes().into_iter().enumerate() {
         let handler = match (route.who, route.method) {
             (Caller::Browser | Caller::SignedIn, _) => {
                 route.handler.layer(middleware::from_fn_with_state(Arc::clone(&app), browser::with_nonce))
             }
             _ => route.handler,
         };
+        let measured = (Arc::clone(&app), place);
+        let handler = handler.layer(middleware::from_fn_with_state(measured, operations::measure));
         router = router.route(route.path, handler);
     }
     if app.demo {

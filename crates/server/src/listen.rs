@@ -1,21 +1,35 @@
-//! Listening: plain or TLS, many connections at once, an orderly end.
+//! Listening: plain or TLS, many connections at once but not endlessly many, an orderly end.
+//!
+//! Whoever sends slowly, much or nothing is cut off: a head has its time and its bytes, a handshake its time, and bodies
+//! theirs (`extract::read`).
 
-use axum::Router;
+use axum::{Router, body::Body, extract::ConnectInfo};
+use counterfoil_core::limits;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{Semaphore, watch},
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::TlsAcceptor;
+use tower::Service as _;
 
 /// A handshake that takes longer holds a connection for nothing.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Handshakes under way at once; more wait in the kernel's queue.
-const HANDSHAKES: usize = 256;
+/// Out of descriptors, most likely: let some close.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What is under way when the end comes has this long: streams of revocations would go on for ever.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The peer's address.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
 
 /// TLS with a certificate chain and a PKCS#8 key in PEM files; TLS 1.2 and 1.3.
 pub fn tls(certificate: &Path, key: &Path) -> io::Result<TlsAcceptor> {
@@ -31,78 +45,6 @@ pub fn tls(certificate: &Path, key: &Path) -> io::Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Connections after their handshake.
-struct TlsListener {
-    ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
-    local: SocketAddr,
-}
-
-impl TlsListener {
-    /// Shakes hands in tasks of their own, so that one slow client does not hold up the next.
-    fn new(listener: TcpListener, acceptor: TlsAcceptor) -> io::Result<Self> {
-        let local = listener.local_addr()?;
-        let (sender, ready) = mpsc::channel(HANDSHAKES);
-        let under_way = Arc::new(tokio::sync::Semaphore::new(HANDSHAKES));
-        tokio::spawn(async move {
-            while let Ok(permit) = under_way.clone().acquire_owned().await {
-                let Ok((stream, peer)) = listener.accept().await else {
-                    // Out of descriptors, most likely: let some close.
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                };
-                if sender.is_closed() {
-                    break;
-                }
-                let (acceptor, sender) = (acceptor.clone(), sender.clone());
-                tokio::spawn(async move {
-                    if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                        // The receiver is gone only when the server is ending.
-                        let _ = sender.send((stream, peer)).await;
-                    }
-                    drop(permit);
-                });
-            }
-        });
-        Ok(Self { ready, local })
-    }
-}
-
-impl axum::serve::Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        match self.ready.recv().await {
-            Some(connection) => connection,
-            // The accepting task ended; nothing more will come.
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.local)
-    }
-}
-
-/// The peer's address, whichever listener it came through.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
-
-impl axum::extract::connect_info::Connected<axum::serve::IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: axum::serve::IncomingStream<'_, TcpListener>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
-
-impl axum::extract::connect_info::Connected<axum::serve::IncomingStream<'_, TlsListener>> for Peer {
-    fn connect_info(stream: axum::serve::IncomingStream<'_, TlsListener>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
-
-/// What is under way when the end comes has this long: streams of revocations would go on for ever.
-const GRACE: Duration = Duration::from_secs(2);
-
 /// Serves until `end` resolves, then finishes what is under way, within bounds.
 pub async fn serve(
     listener: TcpListener,
@@ -110,30 +52,89 @@ pub async fn serve(
     router: Router,
     end: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    let (ending, ended) = tokio::sync::oneshot::channel();
-    let end = async move {
-        end.await;
-        // Whoever waits for it is gone only when the server is.
-        let _ = ending.send(());
-    };
-    let over = async {
-        if ended.await.is_ok() {
-            tokio::time::sleep(GRACE).await;
-        } else {
-            std::future::pending::<()>().await;
+    let (closing, closed) = watch::channel(());
+    let room = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    tokio::pin!(end);
+    loop {
+        // More than there is room for wait in the kernel's queue.
+        let permit = tokio::select! {
+            permit = Arc::clone(&room).acquire_owned() => permit.map_err(io::Error::other)?,
+            () = &mut end => break,
+        };
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+            () = &mut end => break,
+        };
+        let (acceptor, router, closed) = (acceptor.clone(), router.clone(), closed.clone());
+        tokio::spawn(async move {
+            connection(stream, acceptor, router, Peer(peer), closed).await;
+            drop(permit);
+        });
+    }
+    drop((listener, closed));
+    closing.send_replace(());
+    // Whoever holds a receiver is a connection that is not done.
+    let _ = tokio::time::timeout(GRACE, closing.closed()).await;
+    Ok(())
+}
+
+async fn connection(
+    stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    router: Router,
+    peer: Peer,
+    closing: watch::Receiver<()>,
+) {
+    // Replies are small and whole: waiting to fill a packet only makes them late.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection that was gone at once");
+        return;
+    }
+    match acceptor {
+        None => talk(stream, router, peer, closing).await,
+        // In this connection's own task, so that one slow client does not hold up the next.
+        Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => talk(stream, router, peer, closing).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
+            Err(_) => tracing::debug!("a handshake took too long"),
+        },
+    }
+}
+
+/// Answers the requests of one connection, one after the other.
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    peer: Peer,
+    mut closing: watch::Receiver<()>,
+) {
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().call(request)
+    });
+    let conversation = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(limits::HEAD_SECONDS))
+        .max_headers(limits::HEADERS)
+        .max_buf_size(limits::HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(conversation);
+    let done = tokio::select! {
+        done = conversation.as_mut() => done,
+        _ = closing.changed() => {
+            conversation.as_mut().graceful_shutdown();
+            conversation.await
         }
     };
-    let serving = async {
-        match acceptor {
-            None => axum::serve(listener, service).with_graceful_shutdown(end).await,
-            Some(acceptor) => {
-                axum::serve(TlsListener::new(listener, acceptor)?, service).with_graceful_shutdown(end).await
-            }
-        }
-    };
-    tokio::select! {
-        done = serving => done,
-        () = over => Ok(()),
+    if let Err(error) = done {
+        tracing::debug!(%error, "a connection ended early");
     }
 }

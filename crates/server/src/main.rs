@@ -13,6 +13,7 @@ mod flows;
 mod http;
 mod keys;
 mod listen;
+mod metrics;
 mod page;
 mod problem;
 mod random;

@@ -31,6 +31,8 @@ kinds! {
     INVALID_REQUEST = "invalid-request", BAD_REQUEST, "The request is not valid";
     /// Larger than `limits::BODY_BYTES`.
     TOO_LARGE = "too-large", PAYLOAD_TOO_LARGE, "The request is too large";
+    /// It did not arrive within `limits::BODY_SECONDS`.
+    TOO_SLOW = "too-slow", REQUEST_TIMEOUT, "The request took too long to arrive";
     /// No credential, or one that is not good.
     UNAUTHENTICATED = "unauthenticated", UNAUTHORIZED, "The caller could not be authenticated";
     /// The session proof wants a fresh nonce (header `Counterfoil-Nonce`).

@@ -47,6 +47,8 @@ const FEED_PAGE: u32 = 256;
 const NODE_FILE: &str = "node";
 /// The high-water file: better on another volume, and never restored with the database.
 const HIGH_WATER_FILE: &str = "high-water.json";
+/// Other nodes' entries of the feed are found by asking again.
+const FEED_POLL: Duration = Duration::from_millis(400);
 
 /// Opens everything. What is made on the first start is made here and recorded.
 pub async fn start(config: Config, pack: &BTreeMap<String, Vec<u8>>, demo: bool) -> Result<Arc<App>, Failure> {
@@ -261,7 +263,10 @@ async fn follow(app: Arc<App>) {
             }
             Err(error) => tracing::error!(%error, "the feed could not be read"),
         }
-        let _ = tokio::time::timeout(Duration::from_millis(400), signal.changed()).await;
+        if let Ok(Err(_)) = tokio::time::timeout(FEED_POLL, signal.changed()).await {
+            // The writer has ended, so nobody wakes us any more; other nodes' entries are found by asking.
+            tokio::time::sleep(FEED_POLL).await;
+        }
     }
 }
 

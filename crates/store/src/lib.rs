@@ -49,6 +49,6 @@ pub use registry::{
 pub use schema::Migration;
 pub use sequencer::{Refused, SequenceError, Sequenced, Sequencer};
 pub use session::KnownDevice;
-pub use store::{Edges, OpenOptions, Random, Store};
+pub use store::{Edges, Load, OpenOptions, Random, Store};
 pub use tx::{SpendKey, Tx, Upkeep, is_stale};
 pub use unit::Committed;

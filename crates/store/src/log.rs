@@ -307,6 +307,15 @@ impl LogReader {
         self.pool.fetch_built(sql.into(), values).await?.iter().map(event).collect()
     }
 
+    /// How many committed events are no leaves yet.
+    pub async fn waiting(&self) -> Result<u64, ReadError> {
+        let sql = "SELECT CAST(COALESCE(SUM(r.head - COALESCE(s.number, 0)), 0) AS BIGINT) \
+                   FROM runs r LEFT JOIN sequenced s ON s.run = r.id WHERE r.head > COALESCE(s.number, 0)";
+        let rows = self.pool.fetch(sql, &[]).await?;
+        let waiting = rows.first().map(|row| row.int(0)).transpose()?.unwrap_or(0);
+        Ok(u64::try_from(waiting).unwrap_or(0))
+    }
+
     /// Runs that have events which are not leaves yet, as they are at one moment.
     pub(crate) async fn behind(&self) -> Result<Vec<Behind>, ReadError> {
         let sql = "SELECT r.id, r.epoch, r.node, r.predecessor, r.at, r.head, r.mac FROM runs r \

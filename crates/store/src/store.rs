@@ -21,7 +21,7 @@ use std::{
     fmt,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -80,6 +80,29 @@ struct Inner {
     signed_size: Arc<AtomicU64>,
     upkeeps: AtomicU64,
     opened: u64,
+    committed: Arc<Counted>,
+    observer: OnceLock<Box<Observer>>,
+}
+
+/// Is told what was committed.
+type Observer = dyn Fn(&EventKind) + Send + Sync;
+
+/// What the writer has committed since it began.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) batches: AtomicU64,
+    pub(crate) units: AtomicU64,
+}
+
+/// What the writer has done and has before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Units that wait.
+    pub queued: usize,
+    /// Batches committed since the store was opened.
+    pub batches: u64,
+    /// Units in those batches.
+    pub units: u64,
 }
 
 impl fmt::Debug for Store {
@@ -120,6 +143,7 @@ impl Store {
             Arc::clone(&signed_size),
             moved,
         );
+        let committed = Arc::clone(&writer.committed);
         writer.start().await?;
         let task = tokio::spawn(writer.serve(orders));
         let store = Self(Arc::new(Inner {
@@ -135,6 +159,8 @@ impl Store {
             signed_size,
             upkeeps: AtomicU64::new(0),
             opened: u64::from_ne_bytes(opened),
+            committed,
+            observer: OnceLock::new(),
         }));
         if let Some(from) = checked.raised_from {
             store.log_raised_epoch(from).await?;
@@ -167,6 +193,28 @@ impl Store {
             let _ = closed.await;
         }
         self.0.pool.close().await;
+    }
+
+    /// Has `observer` told of each event that this process commits, after it is durable. The first one stays.
+    pub fn on_commit(&self, observer: impl Fn(&EventKind) + Send + Sync + 'static) {
+        if self.0.observer.set(Box::new(observer)).is_err() {
+            tracing::warn!("somebody observes this store already");
+        }
+    }
+
+    pub(crate) fn observe(&self, events: &[Event]) {
+        if let Some(observer) = self.0.observer.get() {
+            events.iter().for_each(|event| observer(&event.kind));
+        }
+    }
+
+    /// What the writer has done and has before it.
+    pub fn load(&self) -> Load {
+        Load {
+            queued: self.0.queue.max_capacity() - self.0.queue.capacity(),
+            batches: self.0.committed.batches.load(Ordering::Relaxed),
+            units: self.0.committed.units.load(Ordering::Relaxed),
+        }
     }
 
     /// `sqlite` or `postgres`.

@@ -130,17 +130,25 @@ impl Tx {
 
     async fn send(self, store: &Store) -> Result<Committed, CommitError> {
         let (reply, answer) = oneshot::channel();
-        let unit = self.unit(store, reply)?;
+        let (unit, events) = self.unit(store, reply)?;
         match store.queue().try_send(Order::Unit(Box::new(unit))) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(CommitError::Busy),
             Err(TrySendError::Closed(_)) => return Err(CommitError::Unavailable("the store is closed".to_owned())),
         }
         // A writer that ended without a word may have committed before.
-        answer.await.unwrap_or(Err(CommitError::Unknown))
+        let answer = answer.await.unwrap_or(Err(CommitError::Unknown));
+        if answer.is_ok() {
+            store.observe(&events);
+        }
+        answer
     }
 
-    fn unit(self, store: &Store, reply: oneshot::Sender<Result<Committed, CommitError>>) -> Result<Unit, CommitError> {
+    fn unit(
+        self,
+        store: &Store,
+        reply: oneshot::Sender<Result<Committed, CommitError>>,
+    ) -> Result<(Unit, Vec<Event>), CommitError> {
         let internal = |reason: String| CommitError::Internal(reason);
         if let Some(reason) = self.broken {
             return Err(internal(reason));
@@ -175,7 +183,9 @@ impl Tx {
         let mut about = self.about;
         about.sort();
         about.dedup();
-        Ok(Unit { id, at: self.now, conditions, spends: self.spends, effects, feed: self.feed, leaves, about, reply })
+        let unit =
+            Unit { id, at: self.now, conditions, spends: self.spends, effects, feed: self.feed, leaves, about, reply };
+        Ok((unit, self.also))
     }
 
     /// Demands a row with these values; the first are the key.

@@ -9,7 +9,7 @@ use crate::{
     error::CommitError,
     noun::Keys,
     statement::{Form, Statements},
-    store::Edges,
+    store::{Counted, Edges},
     table,
     unit::{Committed, Unit},
 };
@@ -54,6 +54,7 @@ pub(crate) struct Writer {
     pub(crate) fault: Arc<Mutex<Option<Fault>>>,
     pub(crate) signed_size: Arc<AtomicU64>,
     pub(crate) position: watch::Sender<i64>,
+    pub(crate) committed: Arc<Counted>,
     statements: Statements,
     line: Option<(Connection, Run)>,
     before: Option<RunId>,
@@ -70,7 +71,19 @@ impl Writer {
         position: watch::Sender<i64>,
     ) -> Self {
         let statements = Statements::default();
-        Self { pool, keys, edges, node, fault, signed_size, position, statements, line: None, before: None }
+        Self {
+            pool,
+            keys,
+            edges,
+            node,
+            fault,
+            signed_size,
+            position,
+            committed: Arc::default(),
+            statements,
+            line: None,
+            before: None,
+        }
     }
 
     /// Begins a run, so that the store opens only if it can write.
@@ -148,6 +161,9 @@ impl Writer {
         }
         match result {
             Ok(outcome) => {
+                let kept = outcome.verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Kept(_))).count();
+                self.committed.batches.fetch_add(1, Ordering::Relaxed);
+                self.committed.units.fetch_add(kept as u64, Ordering::Relaxed);
                 if let Some(position) = outcome.position {
                     self.position.send_replace(position);
                 }

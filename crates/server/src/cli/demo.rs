@@ -76,6 +76,7 @@ async fn demo(args: Args, format: Format) -> Result<(), Failure> {
         registry: None,
         tls: tls.as_ref().map(|made| made.files.clone()),
         smtp: None,
+        metrics_token_sha256: None,
         trusted_proxies: Vec::new(),
     };
     config.check().map_err(Failure::new)?;

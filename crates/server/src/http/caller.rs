@@ -194,8 +194,9 @@ impl FromRequest<Arc<App>> for ClientCaller {
         if !declared.is_some_and(is_form_content_type) {
             return Err(refuse(OAuthError::invalid_request("Content-Type must be application/x-www-form-urlencoded.")));
         }
-        let body: Bytes =
-            extract::read(body).await.map_err(|_| refuse(OAuthError::invalid_request("The request is too large.")))?;
+        let body: Bytes = extract::read(body)
+            .await
+            .map_err(|_| refuse(OAuthError::invalid_request("The request is too large, or came too slowly.")))?;
         let form = Form::parse(&body).map_err(refuse)?;
         let client = authenticate(app, &form, now).map_err(refuse)?;
         let dpop = proof(app, &parts, now).map_err(|error| refuse(error.to_oauth()))?;

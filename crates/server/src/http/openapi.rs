@@ -35,6 +35,7 @@ pub fn document(routes: &[Route]) -> Value {
             "client": {"type": "http", "scheme": "private_key_jwt", "description": "RFC 7523 client assertion in the form"},
             "api": {"type": "http", "scheme": "bearer", "description": "API key, or a DPoP-bound token of the API's own client"},
             "session": {"type": "apiKey", "in": "header", "name": "Counterfoil-Proof", "description": "session proof with the session's cookie"},
+            "collector": {"type": "http", "scheme": "bearer", "description": "the configured metrics token; without one, callers on the same machine alone"},
             "token": {"type": "http", "scheme": "DPoP", "description": "access token with its DPoP proof"},
         }},
     })
@@ -48,6 +49,7 @@ fn scheme(who: Caller) -> Option<&'static str> {
         Caller::Client => Some("client"),
         Caller::Api => Some("api"),
         Caller::TokenHolder => Some("token"),
+        Caller::Collector => Some("collector"),
     }
 }
 

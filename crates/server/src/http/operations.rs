@@ -2,14 +2,21 @@
 
 use crate::{
     app::App,
+    listen::Peer,
+    metrics::Gauges,
     problem::{Kind, Problem},
 };
 use axum::{
-    extract::State,
-    http::{HeaderValue, header},
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, header},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
+use counterfoil_core::digest::Digest;
 use std::sync::Arc;
+
+/// What says that a proxy stands in between: its loopback address is not that of who asks.
+const FORWARDED: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
 /// The process runs.
 pub async fn healthz() -> &'static str {
@@ -36,5 +43,57 @@ pub async fn security_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// Counters, for who collects them. They name nobody, and still tell how much is going on here.
+pub async fn metrics(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    may_collect(&app, peer, &headers)?;
+    let load = app.store.load();
+    let log = app.store.log();
+    let last = log.last_checkpoint().await?;
+    let now = Gauges {
+        writer_queue: load.queued,
+        writer_batches: load.batches,
+        writer_units: load.units,
+        log_waiting: log.waiting().await?,
+        log_size: log.head().await?.size,
+        checkpoint_age_seconds: last.map_or(0, |last| app.now().seconds_since(last.at)),
+        engine: app.store.engine(),
+    };
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    let mut response = app.metrics.render(&now).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// With the configured token; without one, whoever is on this machine and did not come through a proxy.
+fn may_collect(app: &App, Peer(peer): Peer, headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(expected) = app.config.metrics_token_sha256 else {
+        let near = peer.ip().is_loopback() && !FORWARDED.iter().any(|name| headers.contains_key(*name));
+        return if near { Ok(()) } else { Err(Problem::new(Kind::FORBIDDEN).detail("metrics are for this machine")) };
+    };
+    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+    let presented = match (fields.next().and_then(|field| field.to_str().ok()), fields.next()) {
+        (Some(field), None) => field.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")),
+        _ => None,
+    };
+    // Two hashes: an early exit of the comparison tells nothing that helps to guess a token.
+    match presented {
+        Some((_, token)) if Digest::of(token.trim().as_bytes()) == expected => Ok(()),
+        _ => Err(Problem::new(Kind::UNAUTHENTICATED)),
+    }
+}
+
+/// Notes how long a route took to answer, and with what.
+pub async fn measure(State((app, route)): State<(Arc<App>, usize)>, request: Request, next: Next) -> Response {
+    let begun = app.clock.mark();
+    let response = next.run(request).await;
+    app.metrics.answered(route, response.status().as_u16(), begun.elapsed());
     response
 }

@@ -1,9 +1,9 @@
 //! A browser as far as the pages' scripts are one: a key, a cookie, and a fresh proof with each request.
 
-use crate::harness::{Demo, Reply};
-use aws_lc_rs::{
-    rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
+use crate::{
+    application::new_key,
+    harness::{Demo, Reply},
+    passkey::Passkey,
 };
 use counterfoil_core::{authenticator::totp::TotpSecret, digest::Digest};
 use counterfoil_oauth::{
@@ -26,9 +26,7 @@ pub struct Browser<'a> {
 impl<'a> Browser<'a> {
     /// A new browser with a session.
     pub fn new(demo: &'a Demo) -> Self {
-        let pair = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
-        let key = Es256Signer::from_pkcs8(pair.as_ref(), None, SystemRandom::new()).unwrap();
-        let mut browser = Self { demo, key, sid: None, cookie: None, nonce: None };
+        let mut browser = Self { demo, key: new_key(), sid: None, cookie: None, nonce: None };
         let begun = browser.post("/session", &json!({}));
         assert_eq!(begun.status, 200, "{begun:?}");
         browser
@@ -53,14 +51,35 @@ impl<'a> Browser<'a> {
         }
     }
 
-    /// One request as it is, with this proof.
-    pub fn send(&mut self, path: &str, body: &str, proof: &str) -> Reply {
+    /// The bytes of one request with this proof.
+    pub fn request(&self, path: &str, body: &str, proof: &str) -> Vec<u8> {
         let mut headers = vec![("content-type", "application/json"), ("counterfoil-proof", proof)];
-        let cookie = self.cookie.clone();
-        if let Some(cookie) = &cookie {
+        if let Some(cookie) = &self.cookie {
             headers.push(("cookie", cookie));
         }
-        let reply = self.demo.call("POST", path, &headers, body);
+        self.demo.request("POST", path, &headers, body)
+    }
+
+    /// Fetches a nonce, so that the next request is not refused for want of one.
+    pub fn fetch_nonce(&mut self) {
+        let reply = self.demo.call("POST", "/session", &[("content-type", "application/json")], "{}");
+        self.nonce = Some(reply.headers["counterfoil-nonce"].clone());
+    }
+
+    /// The bytes of one request with a fresh proof of its own: many such can be sent at once.
+    pub fn ready_request(&mut self, path: &str, body: &Value) -> Vec<u8> {
+        self.fetch_nonce();
+        let body = body.to_string();
+        self.request(path, &body, &self.proof(path, &body))
+    }
+
+    /// One request as it is, with this proof.
+    pub fn send(&mut self, path: &str, body: &str, proof: &str) -> Reply {
+        self.try_send(path, body, proof).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    fn try_send(&mut self, path: &str, body: &str, proof: &str) -> std::io::Result<Reply> {
+        let reply = self.demo.exchange(&self.request(path, body, proof))?;
         self.nonce = reply.headers.get("counterfoil-nonce").cloned();
         if let Some(sid) = reply.headers.get("counterfoil-session") {
             self.sid = Some(sid.clone());
@@ -68,17 +87,26 @@ impl<'a> Browser<'a> {
         if let Some(cookie) = reply.headers.get("set-cookie") {
             self.cookie = cookie.split(';').next().map(str::to_owned);
         }
-        reply
+        Ok(reply)
     }
 
     /// What a page's script does: asks again once, with the nonce of the refusal.
     pub fn post(&mut self, path: &str, body: &Value) -> Reply {
-        let body = body.to_string();
+        self.try_post(path, body).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// The same with a server that may not be there.
+    pub fn try_post(&mut self, path: &str, body: &Value) -> std::io::Result<Reply> {
+        self.try_post_text(path, &body.to_string())
+    }
+
+    /// The same with a body that may be anything.
+    pub fn try_post_text(&mut self, path: &str, body: &str) -> std::io::Result<Reply> {
         for _ in 0..2 {
-            let proof = self.proof(path, &body);
-            let reply = self.send(path, &body, &proof);
+            let proof = self.proof(path, body);
+            let reply = self.try_send(path, body, &proof)?;
             if !(reply.status == 401 && reply.body.contains("use-nonce")) {
-                return reply;
+                return Ok(reply);
             }
         }
         panic!("{path}: no nonce is good enough")
@@ -114,12 +142,39 @@ impl<'a> Browser<'a> {
 
     /// The same with this code.
     pub fn sign_in_by(&mut self, user: &Value, code: &str) -> Reply {
+        let challenge = self.shows_password(user);
+        self.post("/sign-in/code", &json!({"challenge": challenge, "code": code}))
+    }
+
+    /// Shows a password; the challenge that waits for the code.
+    pub fn shows_password(&mut self, user: &Value) -> Value {
         let begun = self.post("/sign-in", &json!({"to": "/me"})).json();
         let password =
             json!({"challenge": begun["challenge"], "username": user["username"], "password": user["password"]});
         let asked = self.post("/sign-in/password", &password).json();
         assert_eq!(asked["step"], "code", "{asked}");
-        self.post("/sign-in/code", &json!({"challenge": asked["challenge"], "code": code}))
+        asked["challenge"].clone()
+    }
+
+    /// Signs a person in with their passkey.
+    pub fn sign_in_with(&mut self, passkey: &Passkey) {
+        let begun = self.post("/sign-in", &json!({"to": "/me"})).json();
+        let credential = passkey.assert(&begun["passkey_options"]);
+        let done = self.post("/sign-in/passkey", &json!({"challenge": begun["challenge"], "credential": credential}));
+        assert_eq!(done.status, 200, "{done:?}");
+    }
+
+    /// Adds a first passkey to the account that is signed in.
+    pub fn enrol(&mut self) -> Passkey {
+        let origin = self.demo.issuer().to_owned();
+        Passkey::enrol(self, &origin)
+    }
+
+    /// Brings a client's request; where it leads.
+    pub fn authorize(&mut self, client_id: &str, request_uri: &str) -> String {
+        let reply = self.post("/oauth/authorize", &json!({"client_id": client_id, "request_uri": request_uri}));
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply.json()["next"].as_str().unwrap().to_owned()
     }
 }
 

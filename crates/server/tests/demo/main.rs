@@ -3,16 +3,30 @@
 // A test that cannot go on should stop.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod application;
 mod audit;
+mod authzen;
 mod browser;
 mod clock;
+mod cmd;
+mod collector;
+mod concurrency;
+mod crash;
+mod database;
 mod evaluation;
 mod evidence;
 mod harness;
+mod input;
+mod journey;
+mod logbook;
+mod node;
 mod operate;
 mod own;
 mod passkey;
 mod routes;
 mod sign_in;
+mod staff;
 mod throttle;
 mod treasury;
+mod unauthorized;
+mod volley;

@@ -21,7 +21,8 @@ fn whoever_shows_nothing_gets_nothing_but_what_is_for_anyone() {
             }
             let reply = demo.call(&method.to_uppercase(), &target, types, if method == "post" { "{}" } else { "" });
             tried += 1;
-            if operation.get("security").is_some() {
+            let near = operation["security"][0].get("collector").is_some();
+            if operation.get("security").is_some() && !near {
                 assert_eq!(reply.status, 401, "{method} {path}: {reply:?}");
             } else {
                 assert!(matches!(reply.status, 200 | 303 | 404), "{method} {path}: {reply:?}");

@@ -1,4 +1,5 @@
 //! A private PostgreSQL cluster for one test binary, ended when that process ends, however it ends.
+//! Tests of other crates include this file by path.
 
 use std::{
     net::TcpListener,
@@ -17,19 +18,8 @@ kill -INT "$server"
 wait "$server"
 rm -rf "${2%/data}""#;
 
-/// A new database on the cluster; the URL to it.
-pub async fn database(name: &str) -> String {
-    use sqlx::Connection as _;
-    let maintenance = url();
-    let mut connection = sqlx::PgConnection::connect(maintenance).await.expect("the PostgreSQL cluster answers");
-    let sql = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    sqlx::query(sql).execute(&mut connection).await.expect("a database of the test's own");
-    let (cluster, _) = maintenance.rsplit_once('/').expect("a URL with a database");
-    format!("{cluster}/{name}")
-}
-
 /// The URL of the maintenance database.
-fn url() -> &'static str {
+pub fn url() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();
     URL.get_or_init(|| std::env::var("COUNTERFOIL_TEST_POSTGRES").unwrap_or_else(|_| start()))
 }
@@ -73,7 +63,8 @@ fn start() -> String {
     format!("postgres://postgres@127.0.0.1:{port}/postgres")
 }
 
-fn binaries() -> PathBuf {
+/// The directory of the server's programs.
+pub fn binaries() -> PathBuf {
     if let Ok(directory) = std::env::var("COUNTERFOIL_POSTGRES_BIN") {
         return directory.into();
     }

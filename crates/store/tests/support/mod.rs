@@ -78,7 +78,7 @@ impl House {
             Engine::Sqlite => (format!("sqlite:{}", directory.path().join("store.db").display()), None),
             Engine::Postgres => {
                 let name = format!("test_{}_{}", std::process::id(), DRAWN.fetch_add(1, Ordering::Relaxed));
-                (cluster::database(&name).await, Some(name))
+                (database(&name).await, Some(name))
             }
         };
         Self { engine, url, clock, directory, database }
@@ -145,6 +145,17 @@ impl House {
             }
         }
     }
+}
+
+/// A new database on the cluster; the URL to it.
+async fn database(name: &str) -> String {
+    use sqlx::Connection as _;
+    let maintenance = cluster::url();
+    let mut connection = sqlx::PgConnection::connect(maintenance).await.expect("the PostgreSQL cluster answers");
+    let sql = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::query(sql).execute(&mut connection).await.expect("a database of the test's own");
+    let (cluster, _) = maintenance.rsplit_once('/').expect("a URL with a database");
+    format!("{cluster}/{name}")
 }
 
 /// Something that keeps every writer of a house waiting.

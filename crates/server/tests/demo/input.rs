@@ -1,0 +1,212 @@
+//! Bad input at every door: the standard's own error, and nothing changed.
+
+use crate::{
+    browser::Browser,
+    harness::{Demo, Reply, read},
+    logbook::Logbook,
+};
+use serde_json::{Value, json};
+use std::{io::Write as _, net::TcpStream, path::PathBuf};
+
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+const JSON: (&str, &str) = ("content-type", "application/json");
+/// One byte more than `limits::BODY_BYTES`.
+const TOO_LARGE: usize = 64 * 1024 + 1;
+
+/// Every POST route, with who may call it.
+fn posts(demo: &Demo) -> Vec<(String, String)> {
+    let document = demo.call("GET", "/openapi.json", &[], "").json();
+    let mut posts = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if let Some(operation) = item.get("post") {
+            let scheme = operation["security"][0].as_object().and_then(|scheme| scheme.keys().next());
+            let id = "01a2010a-51fe-7e1f-9893-d6b45adab2c5";
+            let target = path.replace("{id}", id).replace("{redemption_id}", &id[..20]);
+            posts.push((target, scheme.cloned().unwrap_or_default()));
+        }
+    }
+    posts
+}
+
+fn call(demo: &Demo, browser: &mut Browser<'_>, (path, who): &(String, String), body: &str) -> Reply {
+    match who.as_str() {
+        "session" => browser.try_post_text(path, body).unwrap(),
+        "client" => demo.call("POST", path, &[FORM], body),
+        _ => demo.call("POST", path, &[("authorization", &demo.api_key()), JSON], body),
+    }
+}
+
+#[test]
+fn a_body_that_cannot_be_read_changes_nothing_anywhere() {
+    let demo = Demo::start();
+    let mut browser = Browser::new(&demo);
+    browser.sign_in(&demo.ready["users"][0]);
+    let routes = posts(&demo);
+    assert!(routes.len() > 25, "{}", routes.len());
+    let log = Logbook::of(&demo);
+    let before = log.events();
+    let large = format!("{{\"x\":\"{}\"}}", "x".repeat(TOO_LARGE));
+    for route in routes.iter().filter(|(path, _)| path != "/session") {
+        for (what, body, status) in [
+            ("nothing", "", 400),
+            ("not JSON", "{", 400),
+            ("an array", "[]", 400),
+            ("a string", "\"x\"", 400),
+            ("a name twice", "{\"a\":1,\"a\":2}", 400),
+            ("a lone surrogate", "{\"a\":\"\\ud800\"}", 400),
+            ("too large", large.as_str(), 413),
+        ] {
+            let reply = call(&demo, &mut browser, route, body);
+            // A form without a client in it is nobody's (RFC 6749 §5.2), and its errors know no 413.
+            let expected: &[u16] = if route.1 == "client" { &[400, 401] } else { std::slice::from_ref(&status) };
+            assert!(expected.contains(&reply.status), "{}: {what}: {reply:?}", route.0);
+            let kind = &reply.headers["content-type"];
+            let error = reply.json();
+            if route.1 == "client" {
+                assert!(kind.starts_with("application/json") && error["error"].is_string(), "{}: {what}", route.0);
+            } else {
+                assert!(kind == "application/problem+json" && error["code"].is_string(), "{}: {what}", route.0);
+            }
+        }
+        let wrong =
+            demo.call("POST", &route.0, &[("authorization", &demo.api_key()), ("content-type", "text/xml")], "<x/>");
+        assert!(matches!(wrong.status, 400 | 401), "{}: {wrong:?}", route.0);
+    }
+    assert_eq!(log.events(), before, "bad input left something in the log");
+    assert_eq!(browser.post("/me", &json!({})).status, 200, "the session is as good as before");
+}
+
+/// The big list of naughty strings; says so where it is absent.
+fn naughty() -> Option<Vec<String>> {
+    let vectors = std::env::var_os("COUNTERFOIL_VECTORS")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/vectors")), PathBuf::from);
+    match std::fs::read_to_string(vectors.join("blns").join("blns.json")) {
+        Ok(text) => Some(serde_json::from_str(&text).unwrap()),
+        Err(_) => {
+            println!("skipped: blns absent");
+            None
+        }
+    }
+}
+
+/// A reply that no browser takes for a page, and no fault of ours.
+fn is_sober(what: &str, reply: &Reply) {
+    assert!((200..500).contains(&reply.status), "{what}: {reply:?}");
+    assert!(reply.headers["content-type"].starts_with("application/"), "{what}: {reply:?}");
+    assert_eq!(reply.headers["x-content-type-options"], "nosniff", "{what}");
+    let _ = reply.json();
+}
+
+#[test]
+fn naughty_strings_are_strings_in_every_field() {
+    let Some(strings) = naughty() else { return };
+    let demo = Demo::start();
+    let mut browser = Browser::new(&demo);
+    browser.sign_in(&demo.ready["users"][0]);
+    let mut stranger = Browser::new(&demo);
+    let id = "01a2010a-51fe-7e1f-9893-d6b45adab2c5";
+    for (number, text) in strings.iter().enumerate() {
+        let question = json!({
+            "subject": {"type": text, "id": text, "properties": {"a": text}},
+            "action": {"name": text, "properties": {"a": text}},
+            "resource": {"type": text, "id": text, "properties": {"a": text}},
+            "context": {
+                "access_token": text, "ip": text, "user_agent": text, "ja4": text,
+                "dpop": {"proof": text, "method": text, "uri": text},
+                "authorization_details": [{"type": text, "a": text}],
+            },
+        });
+        is_sober(text, &demo.evaluate(&[JSON], &question.to_string()));
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(
+                ["client_id", "client_assertion", "client_assertion_type", "scope", "state"].map(|n| (n, text)),
+            )
+            .finish();
+        is_sober(text, &demo.call("POST", ["/oauth/par", "/oauth/token"][number % 2], &[FORM], &form));
+        // One route of the pages for each string, in turn: every field gets its share of all kinds.
+        let redeem = json!({
+            "access_token": text, "dpop": {"proof": text, "method": text, "uri": text},
+            "txn_digest": text, "redemption_id": text,
+        });
+        let (path, body) = match number % 12 {
+            0 => ("/sign-in", json!({"to": text})),
+            1 => ("/sign-in", json!({"challenge": text})),
+            2 => ("/sign-in/password", json!({"challenge": id, "username": text, "password": text})),
+            3 => ("/sign-in/code", json!({"challenge": id, "code": text})),
+            4 => ("/oauth/authorize", json!({"client_id": text, "request_uri": text})),
+            5 => ("/me/passkey", json!({"challenge": id, "credential": {"id": text, "type": text}, "name": text})),
+            6 => ("/admin/decisions", json!({"action": text, "subject": text, "tier": text})),
+            7 => ("/admin/log", json!({"type": text})),
+            8 => ("/admin/people", json!({"name": text})),
+            9 => ("/v1/redeem", redeem),
+            10 => ("/sign-in/passkey", json!({"challenge": id, "credential": {"id": text, "rawId": text}})),
+            _ => ("/step-up/01a2010a-51fe-7e1f-9893-d6b45adab2c5/code", json!({"code": text})),
+        };
+        let reply = match path {
+            "/v1/redeem" => demo.call("POST", path, &[("authorization", &demo.api_key()), JSON], &body.to_string()),
+            path if path.starts_with("/sign-in") => stranger.post(path, &body),
+            path => browser.post(path, &body),
+        };
+        is_sober(text, &reply);
+        if number % 12 == 0 {
+            // Where a page is sent after signing in is ours, whatever was asked for.
+            assert!(reply.json()["next"].as_str().is_none_or(|next| next.starts_with('/')), "{text}");
+        }
+    }
+    assert!(strings.len() > 400, "{}", strings.len());
+}
+
+#[test]
+fn a_head_with_too_much_in_it_is_cut_off() {
+    let demo = Demo::start();
+    let many: Vec<(String, &str)> = (0..100).map(|number| (format!("x-{number}"), "y")).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    assert_eq!(demo.call("GET", "/healthz", &many, "").status, 431);
+    let long = "y".repeat(48 * 1024);
+    assert_eq!(demo.call("GET", "/healthz", &[("x-long", &long)], "").status, 431);
+}
+
+#[test]
+fn a_body_without_an_end_is_cut_off() {
+    let demo = Demo::start();
+    let mut stream = TcpStream::connect(("127.0.0.1", demo.port())).unwrap();
+    let head = format!(
+        "POST /access/v1/evaluation HTTP/1.1\r\nhost: localhost\r\nauthorization: {}\r\n\
+         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+        demo.api_key()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let chunk = format!("1000\r\n{}\r\n", " ".repeat(4096));
+    // Far more than is taken; the server stops reading long before and closes, so that a write fails or is in vain.
+    for _ in 0..256 {
+        if stream.write_all(chunk.as_bytes()).is_err() {
+            return;
+        }
+    }
+    match read(stream) {
+        Ok(reply) => assert_eq!((reply.status, &reply.json()["code"]), (413, &json!("too-large"))),
+        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}"),
+    }
+}
+
+/// Takes as long as the limits say: 15 s for a body, 30 s for a head.
+#[test]
+fn whoever_dawdles_is_cut_off() {
+    let demo = Demo::start();
+    let start = |text: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", demo.port())).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        stream
+    };
+    let head = start("GET /healthz HTTP/1.1\r\nhost: local");
+    let body = start(&format!(
+        "POST /access/v1/evaluation HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: {}\r\n\
+         content-type: application/json\r\ncontent-length: 9\r\n\r\n{{",
+        demo.api_key()
+    ));
+    let reply = read(body).unwrap();
+    assert_eq!((reply.status, &reply.json()["code"]), (408, &json!("too-slow")));
+    // Closed with or without a last word.
+    let told = read(head).map_or(Value::Null, |reply| json!(reply.status));
+    assert!(told == Value::Null || told == 408, "{told}");
+}
