@@ -293,14 +293,18 @@ impl Tx {
     }
 
     /// A challenge is spent: once, for one caller, while its login is open, its person not suspended, its epoch current
-    /// and the statement's pack still the active one.
+    /// and the statement's pack still the active one. The caller's name for it is taken with it: under one name there is
+    /// one answer to give again, and one outcome to report.
     pub fn redeem(&mut self, redemption: &Redemption, challenge: &ChallengeRecord) -> &mut Self {
+        let (audience, name) = (&redemption.audience, &redemption.redemption_id);
+        let name = SpendKey::new("redemption", format_args!("{}:{audience}:{name}", audience.len()));
         self.require_challenge(challenge)
             .require_login(redemption.login)
             .require_active(redemption.subject)
             .require_policy(redemption.policy_version)
             .about("challenge", redemption.challenge)
             .spend(SpendKey::new("txn", redemption.challenge), FOR_EVER)
+            .spend(name, FOR_EVER)
             .add(redemption)
     }
 

@@ -79,6 +79,8 @@ pub(super) fn place<'a>(input: &'a DecisionInput, pack: &'a Pack) -> Result<Plac
             return deny(of_action, DenialCause::InvalidFact { fact: "asserted.resource.sensitivity".into(), reason });
         }
     };
+    // What the pack itself says of a resource counts as much as what was registered of it.
+    let tier = tier.max(pack.sensitivity_of(&kind.name, &input.resource.id).unwrap_or(Tier::Low));
     let case = Case { tier: Some(tier), ..unplaced };
     if subject.suspended {
         return deny(case, DenialCause::SubjectSuspended);

@@ -7,7 +7,7 @@ use super::{
     source::PolicyInfo,
 };
 use crate::{
-    catalogue::{Catalogue, line_at},
+    catalogue::{Action, Catalogue, line_at},
     digest::Digest,
     json,
     limits::JSON_DEPTH,
@@ -124,6 +124,7 @@ impl Pack {
     /// [`PackError`] for the first thing that is wrong; nothing of a pack is used unless all of it is right.
     pub fn load(files: &BTreeMap<String, Vec<u8>>) -> Result<Self, PackError> {
         let mut pack = Self::compile(files)?;
+        check_thresholds(&pack, files)?;
         let untested = invariants::hold(&pack, files)?;
         pack.warnings.extend(untested);
         Ok(pack)
@@ -279,6 +280,18 @@ fn transactions(
         }
     }
     Ok(kinds)
+}
+
+/// What was moved before is not summed up yet, so a threshold over hours would count each transaction alone and let many
+/// small ones pass: such a pack is refused, not half obeyed.
+fn check_thresholds(pack: &Pack, files: &BTreeMap<String, Vec<u8>>) -> Result<(), PackError> {
+    let over_hours = |action: &&Action| action.thresholds.iter().any(|threshold| threshold.within_hours.is_some());
+    let Some(action) = pack.catalogue().actions().find(over_hours) else { return Ok(()) };
+    let text = files.get("actions.toml").map(|bytes| String::from_utf8_lossy(bytes)).unwrap_or_default();
+    let line = text.find(&action.name).map_or(1, |at| line_at(&text, at));
+    let reason = format!("`{}` has a threshold with `within_hours`, which is not enforced yet", action.name);
+    Err(PackError::new("actions.toml", line, reason)
+        .hint("leave `within_hours` out: each transaction then counts alone"))
 }
 
 fn check_transaction_types(

@@ -33,7 +33,7 @@ use crate::{
     digest::Digest,
     transaction::{Display, Transaction, TransactionType},
 };
-use cedar_policy::{Entities, EntityTypeName, Schema};
+use cedar_policy::{Entities, EntityTypeName, EvalResult, Schema};
 use cedar_schema::Wanted;
 use slice::Slice;
 use std::collections::{BTreeMap, HashMap};
@@ -90,6 +90,16 @@ impl Pack {
     /// Actions and resource types.
     pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue
+    }
+
+    /// What the pack's own entities say that a resource is worth. What is no tier counts as the highest.
+    fn sensitivity_of(&self, kind: &str, id: &str) -> Option<Tier> {
+        let entity = self.entities.get(&facts::uid(self.names.resources.get(kind)?, id))?;
+        let said = match entity.attr("sensitivity") {
+            Some(Ok(EvalResult::String(text))) => text.parse().ok(),
+            _ => None,
+        };
+        Some(said.unwrap_or(Tier::Critical))
     }
 
     /// The transaction type of that name.

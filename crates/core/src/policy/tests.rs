@@ -349,6 +349,25 @@ fn what_cannot_be_signed_says_so() {
 }
 
 #[test]
+fn what_the_pack_says_that_a_resource_is_worth_counts() {
+    let with_sensitivity = |said: &str| {
+        let mut input = arbitrary::signed_in("balance.read");
+        let uid = serde_json::json!({"type": input.resource.kind, "id": input.resource.id});
+        let attrs = serde_json::json!({"id": input.resource.id, "registered": true, "sensitivity": said});
+        let entities = serde_json::json!([{"uid": uid, "attrs": attrs, "parents": []}]);
+        let pack = load(&with("entities.json", &entities.to_string()));
+        let unregistered = decide(&input, &pack).grounds().tier.unwrap();
+        // A lower registration does not undo it.
+        input.resource.registered =
+            Some(crate::decision::RegisteredResource { sensitivity: Some(Tier::Low), attributes: Default::default() });
+        (unregistered, decide(&input, &pack).grounds().tier.unwrap())
+    };
+    assert_eq!(with_sensitivity("low"), (Tier::Low, Tier::Low));
+    assert_eq!(with_sensitivity("moderate"), (Tier::Moderate, Tier::Moderate));
+    assert_eq!(with_sensitivity("hgih"), (Tier::Critical, Tier::Critical), "what is no tier counts as worst");
+}
+
+#[test]
 fn amounts_raise_the_tier() {
     let files = edited(
         "actions.toml",
@@ -357,7 +376,10 @@ fn amounts_raise_the_tier() {
          { currency = \"EUR\", above = \"50000.00\", tier = \"critical\" },\n\
          { currency = \"EUR\", above = \"80000.00\", within_hours = 24, tier = \"critical\" },\n]\n",
     );
-    let pack = load(&files);
+    let refused = Pack::load(&files).expect_err("sums over hours are not kept yet");
+    assert!(refused.reason.contains("within_hours"), "{refused}");
+    // What a pack that may not be activated would decide.
+    let pack = Pack::compile(&files).unwrap_or_else(|error| panic!("{error}"));
     let tier = |currency: &str, value: &str, moved: &[(&str, &str)]| {
         let mut input = arbitrary::payout();
         input.transaction.as_mut().unwrap()["amount"] = serde_json::json!({ "currency": currency, "value": value });

@@ -145,6 +145,10 @@ async fn lost(
             refuse(app, spend, Some(txn), Kind::SPENT, now).await
         };
     }
+    // Under this name another approval was spent meanwhile.
+    if app.store.redemption_by_name(&spend.audience, &spend.redemption_id).await?.is_some() {
+        return refuse(app, spend, Some(txn), Kind::SPENT, now).await;
+    }
     app.facts.forget_token(token);
     if app.store.token(token).await?.is_none_or(|record| record.revoked_at.is_some()) {
         return refuse(app, spend, Some(txn), Kind::EXPIRED, now).await;
