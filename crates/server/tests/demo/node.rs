@@ -1,10 +1,12 @@
-//! A second node of a demo that is on PostgreSQL: `serve` beside it, on the same rows, keys and issuer.
+//! A second node of a demo that is on PostgreSQL: `serve` beside it, on the same rows, master key and issuer, with a data
+//! directory of its own.
 
 use crate::harness::Demo;
 use std::{
     fs,
     io::{BufRead as _, BufReader},
     net::TcpListener,
+    os::unix::fs::DirBuilderExt as _,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -30,12 +32,16 @@ impl Node {
     pub fn beside_with(demo: &Demo, more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         copy(Path::new(POLICIES), &directory.path().join("policies"));
+        let data = directory.path().join("data");
+        fs::DirBuilder::new().mode(0o700).create(&data).unwrap();
+        // Copying keeps the mode: only its owner reads it.
+        fs::copy(demo.data().join("master.key"), data.join("master.key")).unwrap();
         // Free now; if somebody takes it before the node does, the node says so and the test stops.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = format!(
             "issuer = {:?}\nlisten = \"127.0.0.1:{port}\"\ndata = {:?}\npolicies = \"policies\"\ndatabase_url = {:?}\n{more}",
             demo.issuer(),
-            demo.data(),
+            data,
             demo.database_url().unwrap(),
         );
         let file = directory.path().join("counterfoil.toml");

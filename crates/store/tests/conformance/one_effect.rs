@@ -81,7 +81,7 @@ async fn interleaving(engine: Engine, writers: usize, seed: u64) {
             }
             let challenge = challenges[chance.below(4) as usize].clone();
             // Some callers use a name for two approvals: it serves one of them.
-            let redemption_id = format!("redemption-{}", chance.below(12));
+            let redemption_id = format!("redemption-{}", chance.below(6));
             let (store, login) = (stores[at].clone(), person.login.clone());
             let (told, now) = (Arc::clone(&told), house.now());
             let lost = chance.below(8) == 0;
