@@ -115,8 +115,12 @@ pub const CLIENT_DATA_BYTES: usize = 4_096;
 pub const WEBAUTHN_PART_BYTES: usize = 32 * 1024;
 /// A public key in COSE form; RSA with 4096 bits takes 530.
 pub const COSE_KEY_BYTES: usize = 1_024;
-/// Authenticators of one person.
+/// Authenticators of one person that are, or could again be, in use.
 pub const AUTHENTICATORS_PER_SUBJECT: usize = 20;
+/// Passkeys that codes alone bind within the time below: who may add and disown must not do it without end.
+pub const ENROLMENTS_PER_WINDOW: usize = 5;
+/// See above.
+pub const ENROLMENT_WINDOW_SECONDS: i64 = 24 * 3600;
 
 /// A session of ours ends at the latest then (SP 800-63B-4 §2.2.3: AAL2 at most 24 h).
 pub const SESSION_SECONDS: i64 = 12 * 3600;

@@ -121,17 +121,17 @@ impl Tx {
 }
 
 impl Upkeep {
-    /// A guess, written before it is compared. Then ask [`Store::attempts`]: as every guess of a series is counted by
-    /// everybody who compares later, no more than the limit are ever compared, however many come at once.
+    /// A guess, written before it is compared. Then ask [`Store::earlier_attempts`]: what comes too early is not compared,
+    /// and never gets into a series.
     pub fn record_attempt(&mut self, attempt: &Attempt) -> &mut Self {
         self.0.effect(Effect::Insert { table: &table::ATTEMPTS, row: attempt.row() });
         self
     }
 
-    /// A guess that came too early and is not compared: it counts in no series, and still makes others wait.
-    pub fn put_off_attempt(&mut self, attempt: &Attempt) -> &mut Self {
-        let row = Attempt { at: None, ..attempt.clone() }.row();
-        self.0.effect(Effect::Put { table: &table::ATTEMPTS, row });
+    /// A guess that may be compared gets into its series. Then ask [`Store::attempts`]: as every guess of a series is counted
+    /// by everybody who compares later, no more than the limit are ever compared, however many come at once.
+    pub fn count_attempt(&mut self, attempt: &Attempt) -> &mut Self {
+        self.0.effect(Effect::Put { table: &table::ATTEMPTS, row: attempt.row() });
         self
     }
 }

@@ -73,14 +73,15 @@ pub async fn accept<T>(app: &App, browser: &Browser<T>, secret: &str) -> Result<
         let whose = if signed_in.subject == subject.id { "own" } else { "another" };
         return Err(Problem::new(Kind::SIGNED_IN_ALREADY).with("whose", whose));
     }
-    if matches!(invitation.state, InvitationState::Open {}) && !bring(app, browser, &invitation).await? {
-        return refuse(app, browser, Some(&invitation), "other_browser").await;
-    }
     app.facts.people.invalidate(&subject.id);
     let person = decide::person(app, subject.id).await?.ok_or_else(|| Problem::new(Kind::INVITATION_SPENT))?;
-    // Whoever has a passkey, of whatever worth, proves with it, or recovers: a link is no way round that.
+    // Whoever has a passkey, of whatever worth, proves with it, disowns it, or recovers: a link is no way round that, and is
+    // not used up by trying.
     if decide::ever_had_passkey(&person) {
         return refuse(app, browser, Some(&invitation), "had_a_passkey").await;
+    }
+    if matches!(invitation.state, InvitationState::Open {}) && !bring(app, browser, &invitation).await? {
+        return refuse(app, browser, Some(&invitation), "other_browser").await;
     }
     let kind = Some(invited_as(app, &subject).await?);
     offer(app, browser, &person, Grounds { evidence: &Evidence::default(), decided: None, kind }).await

@@ -69,17 +69,15 @@ pub async fn count<T>(app: &App, browser: &Browser<T>, target: &Target<'_>) -> R
         slows,
         when: now,
     };
+    // In no series yet: a burst of guesses that will have to wait must not use up what it is at.
     let mut unit = Upkeep::new(now);
-    unit.record_attempt(&attempt);
+    unit.record_attempt(&Attempt { at: None, ..attempt.clone() });
     unit.commit(&app.store).await?;
     // Many may have come at once and found nobody before them.
-    let others = app.store.earlier_attempts(&attempt.slows, since, Some(attempt.id)).await?;
-    if let Err(problem) = wait(&others, now) {
-        let mut unit = Upkeep::new(now);
-        unit.put_off_attempt(&attempt);
-        unit.commit(&app.store).await?;
-        return Err(problem);
-    }
+    wait(&app.store.earlier_attempts(&attempt.slows, since, Some(attempt.id)).await?, now)?;
+    let mut unit = Upkeep::new(now);
+    unit.count_attempt(&attempt);
+    unit.commit(&app.store).await?;
     match target.enrolled {
         Some(enrolled) if throttle::is_used_up(app.store.attempts(enrolled).await?) => {
             disable(app, browser, enrolled).await?;

@@ -25,7 +25,7 @@ use counterfoil_core::{
     challenge::Challenge,
     decision::DecisionInput,
     digest::Digest,
-    enrolled::{Enrolled, EnrolledState, Rest},
+    enrolled::{DisabledWhy, Enrolled, EnrolledState, Rest},
     evidence::Evidence,
     id::{AuthenticatorId, ChallengeId, DecisionId, InvitationId, SubjectId},
     limits,
@@ -288,7 +288,19 @@ fn ask(
     let username = subject.usernames.first().cloned().unwrap_or_default();
     let known = person.authenticators.iter().filter(|one| one.is_active()).filter_map(decide::credential);
     let exclude = known.map(|credential| decode(&credential.id)).collect::<Result<_, _>>()?;
-    if person.authenticators.len() >= limits::AUTHENTICATORS_PER_SUBJECT {
+    // What is off for ever takes nobody's place: else whoever may add and disown would fill all of them.
+    let in_the_way = |one: &&Enrolled| match one.state {
+        EnrolledState::Removed { .. } | EnrolledState::Contained { .. } => false,
+        EnrolledState::Disabled { why, .. } => why != DisabledWhy::Disowned,
+        EnrolledState::Active {} => true,
+    };
+    let since = app.now().plus_seconds(-limits::ENROLMENT_WINDOW_SECONDS);
+    let by_codes = invitation.is_none() && confirmed.is_none();
+    let lately =
+        person.authenticators.iter().filter(|one| one.method == Method::Passkey && one.bound_at > since).count();
+    if person.authenticators.iter().filter(in_the_way).count() >= limits::AUTHENTICATORS_PER_SUBJECT
+        || (by_codes && lately >= limits::ENROLMENTS_PER_WINDOW)
+    {
         return Err(Problem::new(Kind::ENROLMENT_REFUSED).with("reason", "too many authenticators"));
     }
     let library = library(app)?;

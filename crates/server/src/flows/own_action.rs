@@ -246,7 +246,8 @@ impl Confirmed {
         let (challenge, redemption_id) = (self.record.id, self.record.id.to_string());
         let (audience, redemption) = (app.issuer.as_str().to_owned(), Digest::of(redemption_id.as_bytes()));
         let policy_version = app.pack.load().version();
-        tx.require_session(&browser.session);
+        // What signed it must still be in use: who removes a stolen passkey removes what it has signed and not yet done.
+        tx.require_session(&browser.session).require_authenticator(self.proof.authenticator);
         tx.redeem(
             &Redemption {
                 challenge,

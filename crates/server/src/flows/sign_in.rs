@@ -318,6 +318,9 @@ async fn after_password<T>(
     tx.also(void);
     let return_to = under_way.challenge.opening().return_to.clone();
     let begun = with_password(&browser.session.state, subject.id, evidence)?;
+    if let Some(signed_in) = browser.session.signed_in() {
+        tx.extend_login(signed_in.login, &[&password]);
+    }
     tx.change_session(&Session { state: begun.clone(), ..browser.session.clone() });
     let next = Opening {
         subject: Some(subject.id),
