@@ -14,10 +14,14 @@ use crate::{
     evidence::Evidence,
     transaction::Transaction,
 };
-use cedar_policy::{Entities, Expression, Policy, PolicyId, PolicySet, Request, eval_expression};
+use cedar_policy::{Expression, Policy, PolicyId, PolicySet};
+use cedar_policy_core::{ast::Request, entities::Entities, evaluator::Evaluator, extensions::Extensions};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, str::FromStr};
+use std::{
+    collections::{BTreeSet, HashMap},
+    str::FromStr,
+};
 
 /// One policy that was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -195,7 +199,9 @@ fn path(node: &Value) -> Option<String> {
 }
 
 fn valued(name: String, request: &Request, entities: &Entities) -> ReadFact {
-    let value =
-        Expression::from_str(&name).ok().and_then(|expression| eval_expression(request, entities, &expression).ok());
+    let evaluator = Evaluator::new(request.clone(), entities, Extensions::all_available());
+    let value = Expression::from_str(&name)
+        .ok()
+        .and_then(|expression| evaluator.interpret(expression.as_ref(), &HashMap::new()).ok());
     ReadFact { value: value.map(|value| value.to_string()), name }
 }

@@ -33,7 +33,11 @@ use crate::{
     digest::Digest,
     transaction::{Display, Transaction, TransactionType},
 };
-use cedar_policy::{Entities, EntityTypeName, EvalResult, Schema};
+use cedar_policy::{Entities, EntityTypeName, Schema};
+use cedar_policy_core::{
+    ast::{Entity, EntityUID, Literal, PartialValue, Value, ValueKind},
+    entities::Dereference,
+};
 use cedar_schema::Wanted;
 use slice::Slice;
 use std::collections::{BTreeMap, HashMap};
@@ -92,11 +96,20 @@ impl Pack {
         &self.catalogue
     }
 
+    fn has_entities(&self) -> bool {
+        !self.entities.is_empty()
+    }
+
+    /// What the pack itself says of something.
+    fn entity(&self, uid: &EntityUID) -> Option<&Entity> {
+        if self.has_entities() { found(&self.entities, uid) } else { None }
+    }
+
     /// What the pack's own entities say that a resource is worth. What is no tier counts as the highest.
     fn sensitivity_of(&self, kind: &str, id: &str) -> Option<Tier> {
-        let entity = self.entities.get(&facts::uid(self.names.resources.get(kind)?, id))?;
-        let said = match entity.attr("sensitivity") {
-            Some(Ok(EvalResult::String(text))) => text.parse().ok(),
+        let entity = self.entity(&facts::uid(self.names.resources.get(kind)?, id))?;
+        let said = match entity.get("sensitivity") {
+            Some(PartialValue::Value(Value { value: ValueKind::Lit(Literal::String(text)), .. })) => text.parse().ok(),
             _ => None,
         };
         Some(said.unwrap_or(Tier::Critical))
@@ -154,6 +167,13 @@ impl Pack {
     pub fn asked(&self, action: &str, tier: Tier) -> Vec<&PolicyInfo> {
         let slice = self.slices.get(action).and_then(|tiers| tiers.get(&tier));
         slice.map(|slice| self.policies.values().filter(|info| slice.holds(&info.id)).collect()).unwrap_or_default()
+    }
+}
+
+fn found<'a>(entities: &'a Entities, uid: &EntityUID) -> Option<&'a Entity> {
+    match entities.as_ref().entity(uid) {
+        Dereference::Data(entity) => Some(entity),
+        _ => None,
     }
 }
 

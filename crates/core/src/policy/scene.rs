@@ -12,8 +12,18 @@ use crate::{
     time::Time,
     transaction::{Transaction, TransactionType},
 };
-use cedar_policy::{Authorizer, Entities, Entity, EntityUid, PolicySet, Request};
-use std::collections::HashSet;
+use cedar_policy::PolicySet;
+use cedar_policy_core::{
+    ast::{Entity, EntityUID, Request},
+    authorizer::{Authorizer, Decision},
+    entities::{Entities, TCComputation},
+    extensions::Extensions,
+    validator::CoreSchema,
+};
+use std::{collections::HashSet, sync::Arc};
+
+/// Whether facts are held to the schema at every request. They fit by how they are made; in tests it is checked.
+const CHECKED: bool = cfg!(debug_assertions);
 
 /// A request before its evidence: everything that trying another proof does not change.
 pub(super) struct Scene<'a> {
@@ -21,9 +31,9 @@ pub(super) struct Scene<'a> {
     pack: &'a Pack,
     request: Request,
     /// Principal and resource, with what the pack knows of their groups.
-    cast: Vec<Entity>,
-    evidence: EntityUid,
-    session: EntityUid,
+    cast: Vec<Arc<Entity>>,
+    evidence: EntityUID,
+    session: EntityUID,
     now: Time,
 }
 
@@ -72,30 +82,35 @@ impl<'a> Scene<'a> {
         let failed = |error: String| Unfit::Failed(EvaluationFailed(error));
         let type_name = resources.get(&kind.name).ok_or_else(|| failed("a type without a name".into()))?;
         let resource_uid = facts::uid(type_name, &input.resource.id);
-        let principal = facts::subject(subject, &pack.names, &pack.wanted)?;
+        let known = |uid: &EntityUID| pack.entity(uid).map(|entity| entity.ancestors().cloned().collect());
+        let above = |uid: &EntityUID| -> HashSet<EntityUID> { known(uid).unwrap_or_default() };
+        let principal = facts::subject(subject, &pack.names, &pack.wanted, above);
+        let parents = above(&resource_uid);
         let mut cast = Vec::with_capacity(4);
-        let mut parents = HashSet::new();
-        if !pack.entities.is_empty() {
-            let known = |uid: &EntityUid| pack.entities.ancestors(uid).into_iter().flatten().cloned();
-            parents.extend(known(&resource_uid));
-            let groups = subject.groups.iter().map(|group| facts::uid(&pack.names.group, group));
-            let mut others: HashSet<EntityUid> =
-                groups.flat_map(|g| known(&g).chain([g.clone()]).collect::<Vec<_>>()).collect();
-            others.extend(parents.iter().cloned());
-            others.retain(|uid| slice.base.get(uid).is_none());
-            cast.extend(others.iter().filter_map(|uid| pack.entities.get(uid).cloned()));
+        if pack.has_entities() {
+            let others: HashSet<&EntityUID> = principal.ancestors().chain(&parents).collect();
+            let others = others.into_iter().filter(|uid| slice.entity(uid).is_none());
+            cast.extend(others.filter_map(|uid| pack.entity(uid).cloned().map(Arc::new)));
         }
         let (evidence, session) = (facts::uid(evidence, "now"), facts::uid(session, "now"));
         let context = facts::context(input, action, kind, pack, transaction, [evidence.clone(), session.clone()])?;
-        let request =
-            Request::new(principal.uid(), slice.action.clone(), resource_uid.clone(), context, Some(&pack.schema))
-                .map_err(|error| failed(error.to_string()))?;
-        let from_pack = if input.resource.registered.is_none() { pack.entities.get(&resource_uid) } else { None };
-        cast.push(principal);
+        let schema = CHECKED.then(|| pack.schema.as_ref());
+        let entry = |uid: &EntityUID| (uid.clone(), None);
+        let request = Request::new(
+            entry(principal.uid()),
+            entry(slice.action.as_ref()),
+            entry(&resource_uid),
+            context,
+            schema,
+            Extensions::all_available(),
+        );
+        let request = request.map_err(|error| failed(error.to_string()))?;
+        let from_pack = if input.resource.registered.is_none() { pack.entity(&resource_uid) } else { None };
+        cast.push(Arc::new(principal));
         match from_pack {
-            _ if slice.base.get(&resource_uid).is_some() => {}
-            Some(resource) => cast.push(resource.clone()),
-            None => cast.push(facts::resource(&input.resource, kind, resource_uid, parents)?),
+            _ if slice.entity(&resource_uid).is_some() => {}
+            Some(resource) => cast.push(Arc::new(resource.clone())),
+            None => cast.push(Arc::new(facts::resource(&input.resource, kind, resource_uid, parents)?)),
         }
         Ok(Self { slice, pack, request, cast, evidence, session, now: input.now })
     }
@@ -108,9 +123,13 @@ impl<'a> Scene<'a> {
     /// Everything that the policies see with this evidence and this session.
     pub(super) fn entities(&self, shown: &Shown, session: Option<&SessionFacts>) -> Result<Entities, EvaluationFailed> {
         let mut cast = self.cast.clone();
-        cast.push(facts::evidence(shown, self.evidence.clone(), &self.pack.wanted)?);
-        cast.push(facts::session(session, self.now, self.session.clone(), &self.pack.wanted)?);
-        let entities = self.slice.base.clone().add_entities(cast, Some(&self.pack.schema));
+        cast.push(Arc::new(facts::evidence(shown, self.evidence.clone(), &self.pack.wanted)));
+        cast.push(Arc::new(facts::session(session, self.now, self.session.clone(), &self.pack.wanted)));
+        let schema = CHECKED.then(|| CoreSchema::new(self.pack.schema.as_ref()));
+        // Each says all that it is in: nothing has to be found out.
+        let closed = if CHECKED { TCComputation::EnforceAlreadyComputed } else { TCComputation::AssumeAlreadyComputed };
+        let base = self.slice.base.as_ref().clone();
+        let entities = base.add_entities(cast, schema.as_ref(), closed, Extensions::all_available());
         entities.map_err(|error| EvaluationFailed(error.to_string()))
     }
 
@@ -122,12 +141,12 @@ impl<'a> Scene<'a> {
 
 /// What these policies say. Cedar's own decision goes no further.
 pub(super) fn judge(request: &Request, policies: &PolicySet, entities: &Entities) -> Result<Answer, EvaluationFailed> {
-    let response = Authorizer::new().is_authorized(request, policies, entities);
+    let response = Authorizer::new().is_authorized(request.clone(), policies.as_ref(), entities);
     // Cedar skips a policy that errs, so a `forbid` that errs would let pass.
-    if let Some(error) = response.diagnostics().errors().next() {
+    if let Some(error) = response.diagnostics.errors.first() {
         return Err(EvaluationFailed(error.to_string()));
     }
-    let mut policies: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
+    let mut policies: Vec<String> = response.diagnostics.reason.iter().map(ToString::to_string).collect();
     policies.sort_unstable();
-    Ok(Answer { permitted: response.decision() == cedar_policy::Decision::Allow, policies })
+    Ok(Answer { permitted: response.decision == Decision::Allow, policies })
 }

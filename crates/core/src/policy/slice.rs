@@ -9,6 +9,7 @@ use cedar_policy::{
     ActionConstraint, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, PrincipalConstraint,
     ResourceConstraint,
 };
+use cedar_policy_core::ast::EntityUID;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     str::FromStr,
@@ -29,6 +30,11 @@ pub(super) struct Slice {
 }
 
 impl Slice {
+    /// What the policies name of the pack's entities, or the action and its parents.
+    pub(super) fn entity(&self, uid: &EntityUID) -> Option<&cedar_policy_core::ast::Entity> {
+        super::found(&self.base, uid)
+    }
+
     pub(super) fn holds(&self, id: &str) -> bool {
         self.policies.policies().any(|policy| AsRef::<str>::as_ref(policy.id()) == id)
     }
