@@ -1,7 +1,9 @@
 //! What is remembered for a moment, so that a question does not cost three reads: verified tokens until they end, people
 //! and sessions for a second. Spending and issuing never rely on it: their conditions are checked in the database.
 
+use crate::flows::decide::credential;
 use counterfoil_core::{
+    authenticator::webauthn::Credential,
     digest::Digest,
     enrolled::Enrolled,
     id::{LoginId, SubjectId, TokenId},
@@ -33,6 +35,16 @@ pub struct Person {
     pub subject: Subject,
     /// Their authenticators, in use or not.
     pub authenticators: Vec<Enrolled>,
+    /// The passkeys behind them, in the same order: read once, not at every question.
+    pub credentials: Vec<Option<Credential>>,
+}
+
+impl Person {
+    /// A person as they were read.
+    pub fn new(subject: Subject, authenticators: Vec<Enrolled>) -> Self {
+        let credentials = authenticators.iter().map(credential).collect();
+        Self { subject, authenticators, credentials }
+    }
 }
 
 /// A session with its login.

@@ -160,7 +160,7 @@ async fn renewed(
         now,
         subject: person.as_deref().map(decide::subject_facts),
         session: browser.session.facts(&login, person.as_ref().and_then(|person| person.subject.recovered_at)),
-        enrolled: person.as_ref().map(|p| decide::enrolled_facts(&p.authenticators, now)).unwrap_or_default(),
+        enrolled: person.as_ref().map(|p| decide::enrolled_facts(p, now)).unwrap_or_default(),
         enrollable: person.as_ref().map(|p| decide::enrollable(p, &signed_in.evidence, None, now)).unwrap_or_default(),
         evidence: signed_in.evidence.clone(),
         resource: decide::resource_facts(app, &lodged.resource.kind, &lodged.resource.id),

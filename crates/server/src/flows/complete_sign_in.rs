@@ -175,7 +175,7 @@ async fn decided_enough(
         now,
         subject: Some(decide::subject_facts(&person)),
         session: session.facts(&login, person.subject.recovered_at),
-        enrolled: decide::enrolled_facts(&person.authenticators, now),
+        enrolled: decide::enrolled_facts(&person, now),
         enrollable: decide::enrollable(&person, &signed_in.evidence, None, now),
         evidence: signed_in.evidence.clone(),
         resource: decide::resource_facts(app, &lodged.input.resource.kind, &lodged.input.resource.id),

@@ -118,7 +118,7 @@ pub async fn person(app: &App, id: SubjectId) -> Result<Option<Arc<Person>>, Pro
     }
     let Some(subject) = app.store.subject(id).await? else { return Ok(None) };
     let authenticators = app.store.authenticators(id).await?;
-    let person = Arc::new(Person { subject, authenticators });
+    let person = Arc::new(Person::new(subject, authenticators));
     app.facts.people.insert(id, Arc::clone(&person));
     Ok(Some(person))
 }
@@ -142,20 +142,17 @@ pub fn ever_had_passkey(person: &Person) -> bool {
 }
 
 /// What policy reads of a person's authenticators.
-pub fn enrolled_facts(authenticators: &[Enrolled], now: Time) -> Vec<EnrolledAuthenticator> {
-    authenticators
-        .iter()
-        .filter(|authenticator| authenticator.is_active())
-        .map(|authenticator| {
-            let credential = credential(authenticator);
-            EnrolledAuthenticator {
-                id: authenticator.id,
-                method: authenticator.method,
-                ceiling: authenticator.ceiling_at(now),
-                user_verifying: credential.as_ref().is_some_and(|credential| credential.user_verifying),
-                hardware_bound: credential.as_ref().is_some_and(|credential| credential.hardware_bound),
-                channel: authenticator.method.unnamed_channel().map(str::to_owned),
-            }
+pub fn enrolled_facts(person: &Person, now: Time) -> Vec<EnrolledAuthenticator> {
+    let known = person.authenticators.iter().zip(&person.credentials);
+    known
+        .filter(|(authenticator, _)| authenticator.is_active())
+        .map(|(authenticator, credential)| EnrolledAuthenticator {
+            id: authenticator.id,
+            method: authenticator.method,
+            ceiling: authenticator.ceiling_at(now),
+            user_verifying: credential.as_ref().is_some_and(|credential| credential.user_verifying),
+            hardware_bound: credential.as_ref().is_some_and(|credential| credential.hardware_bound),
+            channel: authenticator.method.unnamed_channel().map(str::to_owned),
         })
         .collect()
 }
@@ -197,6 +194,7 @@ mod tests {
         evidence::SessionFacts,
         id::{AuthenticatorId, LoginId, SessionId},
         policy::{Pack, default_pack},
+        subject::Subject,
     };
 
     const NOW: Time = Time::from_seconds(1_800_000_000);
@@ -240,6 +238,7 @@ mod tests {
             ever_phishing_resistant: false,
         };
         let resource = ResourceFacts { kind: "account".to_owned(), id: "1".to_owned(), registered: None };
+        let person = Person::new(Subject::new(subject, "ada", "Ada", "en", then), enrolled.to_vec());
         let input = DecisionInput {
             session: Some(SessionFacts {
                 id: SessionId::new(NOW, [1; 10]),
@@ -251,7 +250,7 @@ mod tests {
                 contained: false,
             }),
             evidence: Evidence { proofs: proofs.into_iter().collect(), approvers: Vec::new() },
-            enrolled: enrolled_facts(enrolled, NOW),
+            enrolled: enrolled_facts(&person, NOW),
             ..DecisionInput::new(NOW, Some(facts), "beneficiary.add", resource)
         };
         let Decision::StepUp(step_up) = decide(&input, &pack) else { return None };

@@ -120,7 +120,7 @@ async fn input(app: &App, question: &Question, shown: Option<&Shown>, now: Time)
         network: question.network.clone(),
         risk: RiskFacts::default(),
         posture: Posture::default(),
-        enrolled: person.as_ref().map(|p| decide::enrolled_facts(&p.authenticators, now)).unwrap_or_default(),
+        enrolled: person.as_ref().map(|p| decide::enrolled_facts(p, now)).unwrap_or_default(),
         enrollable: person.as_ref().map(|p| decide::enrollable(p, &evidence, invited, now)).unwrap_or_default(),
         approvers_available: 0,
         evidence,

@@ -319,7 +319,7 @@ pub async fn input<T>(
         },
         risk: RiskFacts::default(),
         posture: Posture::default(),
-        enrolled: decide::enrolled_facts(&person.authenticators, now),
+        enrolled: decide::enrolled_facts(&person, now),
         enrollable: decide::enrollable(&person, &signed_in.evidence, None, now),
         approvers_available: 0,
     })
