@@ -17,13 +17,13 @@ use std::{str::FromStr, sync::Arc, time::Duration};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that read. The writer has one of its own.
 const READERS: u32 = 8;
-/// Statements kept prepared per connection: every verb times every power of two of rows.
-const STATEMENTS: usize = 512;
-/// Rows of one statement at most; and values, far below SQLite's bound of 32,766.
-const ROWS: usize = 256;
+/// Statements kept prepared per connection: the verbs of a busy writer times every number of rows.
+const STATEMENTS: usize = 1_024;
+/// Rows of one statement of SQLite at most; and values of any, far below SQLite's bound of 32,766.
+const ROWS: usize = 64;
 const VALUES: usize = 8_192;
-/// The log of SQLite is folded into the file after so many pages (32 MB). At the default of 4 MB a busy writer would
-/// flush the file several times a second.
+/// The log of SQLite is folded into the file by [`Pool::fold`], beside the writer. The writer itself does it only when so many
+/// pages (32 MB) have gathered; little is left to fold by then, and its log begins anew.
 const WAL_PAGES: &str = "8192";
 
 /// Runs the same tokens for the engine at hand.
@@ -194,10 +194,9 @@ macro_rules! bound_arrays {
     }};
 }
 
-/// The largest power of two that is at most `left` and within the bounds.
-fn power_of_two(left: usize, width: usize) -> usize {
-    let most = ROWS.min(VALUES / width.max(1)).max(1).min(left.max(1));
-    1 << most.ilog2()
+/// As many of `left` rows as the bounds allow.
+fn sqlite_rows(left: usize, width: usize) -> usize {
+    left.clamp(1, ROWS.min(VALUES / width.max(1)).max(1))
 }
 
 /// `VALUES (?, ?), (?, ?)`. Without numbers, because SQLite takes `$1` for a name and finds each of them by a walk
@@ -280,6 +279,19 @@ impl Pool {
         }
     }
 
+    /// Folds what SQLite has committed into its file, without holding up who writes; PostgreSQL does so by itself.
+    pub(crate) async fn fold(&self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite((pool, _)) => pool.execute("PRAGMA wal_checkpoint(PASSIVE)").await.map(drop),
+            Self::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// Is this a pool whose log is ours to fold, and still open?
+    pub(crate) fn folds(&self) -> bool {
+        matches!(self, Self::Sqlite((pool, _)) if !pool.is_closed())
+    }
+
     /// Closes every connection that reads.
     pub(crate) async fn close(&self) {
         on_engine!(Pool, self, (pool, _) => pool.close().await);
@@ -330,11 +342,11 @@ impl Connection {
         }
     }
 
-    /// How many of `left` rows of this width go into the next statement. SQLite takes powers of two, so that few texts
-    /// are prepared; PostgreSQL takes arrays, so that one text is enough and a batch is one round trip.
+    /// How many of `left` rows of this width go into the next statement. SQLite takes as many as there are up to a bound, so
+    /// that a usual batch is one statement and few texts are prepared; PostgreSQL takes arrays, so that one text is enough.
     pub(crate) fn rows_at_once(&self, left: usize, width: usize) -> usize {
         match self {
-            Self::Sqlite(_) => power_of_two(left, width),
+            Self::Sqlite(_) => sqlite_rows(left, width),
             Self::Postgres(_) => left.clamp(1, VALUES),
         }
     }
@@ -433,9 +445,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_go_in_powers_of_two_within_the_bounds() {
-        assert_eq!([1, 2, 3, 37, 255, 256, 1000].map(|left| power_of_two(left, 3)), [1, 2, 2, 32, 128, 256, 256]);
-        assert_eq!(power_of_two(256, 64), 128);
+    fn as_many_rows_go_into_a_statement_as_the_bounds_allow() {
+        assert_eq!([1, 2, 37, 64, 65, 256].map(|left| sqlite_rows(left, 3)), [1, 2, 37, 64, 64, 64]);
+        assert_eq!(sqlite_rows(256, 256), 32);
     }
 
     #[test]

