@@ -174,8 +174,16 @@ impl Tx {
         self.demand(&table::LOGINS, &["id", "contained"], vec![Value::id(login), Value::Int(0)])
     }
 
-    /// Demands that what made a device known still stands: its login is uncontained, its authenticator in use.
-    pub fn rely_on_device(&mut self, device: &KnownDevice) -> &mut Self {
+    /// `login` is worth more because its device is known. Demands that what made it known still stands (its login is
+    /// uncontained, its authenticator in use), and descends from both: trust came from there, so a containment of either
+    /// takes it back. That is no spill (R4), also where an older login of the same person's made the device known, and
+    /// is contained. A login that shows a phishing-resistant proof itself relies on no device, and on none of that.
+    pub fn rely_on_device(&mut self, device: &KnownDevice, login: LoginId) -> &mut Self {
+        self.edge(&Artefact::Authenticator(device.authenticator), &Artefact::Login(login));
+        // The login that made its device known relies on nobody else.
+        if device.login != login {
+            self.edge(&Artefact::Login(device.login), &Artefact::Login(login));
+        }
         self.require_uncontained(device.login).require_authenticator(device.authenticator)
     }
 

@@ -110,6 +110,9 @@ pub async fn carry_out<T>(app: &App, browser: &Browser<T>, txn: ChallengeId) -> 
         match tx.commit(&app.store, event).await {
             Ok(_) => {
                 app.facts.people.invalidate(&subject);
+                if confirmed.action() == REMOVE {
+                    end_late_sessions(app, browser, subject, target(&confirmed)?).await?;
+                }
                 return Ok(answer);
             }
             Err(error) if is_stale(&error) => last = Some(error),
@@ -120,6 +123,11 @@ pub async fn carry_out<T>(app: &App, browser: &Browser<T>, txn: ChallengeId) -> 
         Some(error) => own_action::lost(app, txn, error).await.map(replayed),
         None => Err(Problem::new(Kind::CONFLICT)),
     }
+}
+
+/// Which passkey was signed for.
+fn target(confirmed: &Confirmed) -> Result<AuthenticatorId, Problem> {
+    confirmed.signed("authenticator")?.parse().map_err(Problem::internal)
 }
 
 fn replayed(mut answer: Value) -> Value {
@@ -133,14 +141,16 @@ fn replayed(mut answer: Value) -> Value {
 async fn change<T>(app: &App, browser: &Browser<T>, tx: &mut Tx, confirmed: &Confirmed) -> Result<Event, Problem> {
     let now = browser.visit.now;
     let subject = browser.signed_in()?.subject;
-    let id: AuthenticatorId = confirmed.signed("authenticator")?.parse().map_err(Problem::internal)?;
+    let id = target(confirmed)?;
     let all = app.store.authenticators(subject).await?;
     let find = |id| all.iter().find(|one| one.id == id).ok_or_else(|| Problem::new(Kind::NOT_FOUND));
     let before = find(id)?;
     let voucher = find(confirmed.proof().authenticator)?;
     let (after, about, kind) = if confirmed.action() == REMOVE {
         let after = vouch::remove(&all, id, now).map_err(refused)?;
-        end_sessions(app, browser, tx, subject, id).await?;
+        for ended in end_sessions(app, browser, tx, subject, id).await? {
+            tx.also(ended);
+        }
         (after, NoticeAbout::AuthenticatorRemoved, EventKind::AuthenticatorRemoved { authenticator: id, subject })
     } else {
         let after = vouch::vouch(voucher, before, now).map_err(refused)?;
@@ -164,30 +174,56 @@ async fn change<T>(app: &App, browser: &Browser<T>, tx: &mut Tx, confirmed: &Con
     Ok(app.event(now, actor(browser), kind))
 }
 
-/// What was signed in with it ends, but for the session that says so: it may be in somebody else's hands.
+/// What came of it ends, but for the session that says so: it may be in somebody else's hands. By the edges, one step: they
+/// say also of a login that only relied on a device which this passkey made known (R4). Gives the events.
 async fn end_sessions<T>(
     app: &App,
     browser: &Browser<T>,
     tx: &mut Tx,
     subject: SubjectId,
     id: AuthenticatorId,
-) -> Result<(), Problem> {
+) -> Result<Vec<Event>, Problem> {
+    let mut events = Vec::new();
     for session in app.store.sessions(subject).await? {
         let Some(signed_in) = session.signed_in().filter(|_| session.id != browser.session.id) else { continue };
+        let parents = app.store.parents(&Artefact::Login(signed_in.login)).await?;
+        if !parents.contains(&Artefact::Authenticator(id)) {
+            continue;
+        }
         let login = app.store.login(signed_in.login).await?;
-        let by_it = signed_in.evidence.proofs.iter().any(|proof| proof.authenticator == id)
-            || login.as_ref().is_some_and(|login| login.authenticators.contains(&id));
-        if by_it {
-            tx.end_session(&session, login.as_ref(), EndReason::EndedByOwner);
-            let kind = EventKind::SessionEnded {
-                session: session.id,
-                login: Some(signed_in.login),
-                reason: EndReason::EndedByOwner,
-            };
-            tx.also(app.event(browser.visit.now, actor(browser), kind));
+        tx.end_session(&session, login.as_ref(), EndReason::EndedByOwner);
+        let kind = EventKind::SessionEnded {
+            session: session.id,
+            login: Some(signed_in.login),
+            reason: EndReason::EndedByOwner,
+        };
+        events.push(app.event(browser.visit.now, actor(browser), kind));
+    }
+    Ok(events)
+}
+
+/// Ends what began between reading the sessions and removing the passkey. Nothing more begins with it by now.
+async fn end_late_sessions<T>(
+    app: &App,
+    browser: &Browser<T>,
+    subject: SubjectId,
+    id: AuthenticatorId,
+) -> Result<(), Problem> {
+    let mut last = None;
+    for _ in 0..TRIES {
+        let mut tx = Tx::new(browser.visit.now);
+        let mut events = end_sessions(app, browser, &mut tx, subject, id).await?.into_iter();
+        let Some(event) = events.next() else { return Ok(()) };
+        for event in events {
+            tx.also(event);
+        }
+        match tx.commit(&app.store, event).await {
+            Ok(_) => return Ok(()),
+            Err(error) if is_stale(&error) => last = Some(error),
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    last.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// "This passkey is not mine": it is off for ever, and everything that came of it, or of the sign-in that added it, is cut.

@@ -184,7 +184,8 @@ async fn decided_enough(
     Ok(judge(&input, &app.pack.load()).is_proven())
 }
 
-/// What the session's key is worth. A phishing-resistant proof makes its device known from now on.
+/// What the session's key is worth. A phishing-resistant proof makes its device known from now on; without one, `login`
+/// descends from what made it known.
 pub async fn binding<T>(
     app: &App,
     browser: &Browser<T>,
@@ -210,7 +211,7 @@ pub async fn binding<T>(
     }
     Ok(match app.store.trusted_device(subject, &key, now).await? {
         Some(device) => {
-            tx.rely_on_device(&device);
+            tx.rely_on_device(&device, login);
             Binding::KnownDevice
         }
         None => Binding::NewKey,

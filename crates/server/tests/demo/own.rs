@@ -152,6 +152,33 @@ fn of_64_executions_of_one_confirmed_removal_one_removes() {
 }
 
 #[test]
+fn what_relied_on_a_device_ends_with_the_passkey_that_made_it_known() {
+    let demo = Demo::start();
+    let user = demo.ready["users"][0].clone();
+    let mut owner = Browser::new(&demo);
+    assert_eq!(owner.sign_in_by(&user, &code_before(&user)).status, 200);
+    let (first, added) = first_passkey(&demo, &mut owner, false);
+    let (second, _) = further_passkey(&demo, &mut owner, &first);
+    // With the first one on that device, and later with codes alone.
+    let mut device = Browser::new(&demo);
+    device.sign_in_with(&first);
+    device.begin_again();
+    assert_eq!(device.sign_in(&user).status, 200);
+    assert_eq!(device.post("/me", &json!({})).json()["session"]["binding"], "known_device");
+    let mut elsewhere = Browser::new(&demo);
+    elsewhere.sign_in_with(&second);
+
+    let id = added["authenticator"]["id"].as_str().unwrap();
+    let page = next(&owner.post(&format!("/me/authenticators/{id}/remove"), &json!({})));
+    let txn = confirmed(&confirm(&mut owner, &page, &second));
+    assert_eq!(owner.post(&format!("/me/confirmed/{txn}"), &json!({})).status, 200);
+    assert_eq!(device.post("/me", &json!({})).status, 401, "it relied on the device of the first");
+    for (whose, browser) in [("the one that removed it", &mut owner), ("the second's", &mut elsewhere)] {
+        assert_eq!(browser.post("/me", &json!({})).status, 200, "{whose}");
+    }
+}
+
+#[test]
 fn codes_bind_one_passkey_that_rests_and_its_owner_can_disown_it() {
     let demo = Demo::start();
     let user = demo.ready["users"][1].clone();

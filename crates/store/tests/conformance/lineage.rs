@@ -15,6 +15,9 @@ crate::on_both_engines! {
     a_closure_too_large_for_one_event_is_cut_in_several,
     a_closure_of_thousands_is_cut_from_what_lets_logins_in,
     what_a_contained_login_made_known_is_known_no_longer,
+    what_relied_on_a_device_is_cut_with_what_made_it_known,
+    a_login_that_relies_on_a_device_and_races_a_containment_is_refused_or_contained,
+    a_login_may_rely_on_the_device_that_it_made_known_itself,
     what_a_session_came_from_is_found_when_it_is_over,
     a_login_that_races_a_containment_is_refused_or_contained,
     an_ended_login_gives_no_code_but_its_authenticators_live_on,
@@ -153,12 +156,100 @@ async fn what_a_contained_login_made_known_is_known_no_longer(house: House) {
         assert_eq!(store.trusted_device(device.subject, &device.key_thumbprint, now).await.unwrap(), None);
         // Who read it before the containment loses the race.
         let mut tx = Tx::new(now);
-        tx.rely_on_device(&device);
+        tx.rely_on_device(&device, person.login.id);
         assert!(matches!(
             tx.commit(&store, event(now)).await.unwrap_err(),
             CommitError::Refused(Refusal::Condition { .. })
         ));
     }
+}
+
+/// The device that this login of theirs has made known, by a passkey that was bound before it.
+async fn known(house: &House, store: &Store, person: &people::SignedInPerson) -> KnownDevice {
+    let older = people::enrolled(house.now(), person.subject.id, None);
+    let device = KnownDevice {
+        subject: person.subject.id,
+        key_thumbprint: person.session.key_thumbprint,
+        authenticator: older.id,
+        login: person.login.id,
+        at: house.now(),
+        expires_at: house.now().plus_seconds(90 * 24 * 3600),
+    };
+    let mut tx = Tx::new(house.now());
+    tx.enrol_authenticator(&older).remember_device(&device);
+    let _ = tx.commit(store, event(house.now())).await.unwrap();
+    device
+}
+
+/// A login that showed codes alone, on that device.
+async fn login_on(
+    house: &House,
+    store: &Store,
+    device: &KnownDevice,
+) -> Result<counterfoil_core::session::Login, CommitError> {
+    let login = people::login(house.now(), device.subject, &[]);
+    let mut tx = Tx::new(house.now());
+    tx.begin_login(&login, &[]).rely_on_device(device, login.id);
+    tx.commit(store, event(house.now())).await.map(|_| login)
+}
+
+async fn what_relied_on_a_device_is_cut_with_what_made_it_known(house: House) {
+    let store = house.open("a").await;
+    for (username, by_login) in [("alice", true), ("bob", false)] {
+        let person = people::signed_in(&house, &store, username).await;
+        let device = known(&house, &store, &person).await;
+        let relied = login_on(&house, &store, &device).await.unwrap();
+        // Another login of theirs, which relied on nothing.
+        let other = people::login(house.now(), person.subject.id, &[]);
+        let mut tx = Tx::new(house.now());
+        tx.begin_login(&other, &[]);
+        let _ = tx.commit(&store, event(house.now())).await.unwrap();
+
+        let root = if by_login { Artefact::Login(device.login) } else { Artefact::Authenticator(device.authenticator) };
+        let cut = contain(&house, &store, root).await;
+        assert!(cut.logins.contains(&relied.id), "{username}: {cut:?}");
+        let after = store.login(relied.id).await.unwrap().unwrap();
+        assert!(matches!(after.state, LoginState::Contained { .. }), "{username}: {after:?}");
+        assert!(store.login(other.id).await.unwrap().unwrap().is_open(), "{username}: nothing else is cut");
+        // An older login does not come from a newer one.
+        assert_eq!(store.login(device.login).await.unwrap().unwrap().is_open(), !by_login, "{username}");
+    }
+}
+
+async fn a_login_that_relies_on_a_device_and_races_a_containment_is_refused_or_contained(house: House) {
+    let (a, b) = (house.open("a").await, house.open("b").await);
+    for round in 0..6 {
+        let person = people::signed_in(&house, &a, &format!("user-{round}")).await;
+        let device = known(&house, &a, &person).await;
+        let root = match round % 2 {
+            0 => Artefact::Login(device.login),
+            _ => Artefact::Authenticator(device.authenticator),
+        };
+        let logins = (0..8).map(|_| login_on(&house, &b, &device));
+        let (_, logins) = tokio::join!(contain(&house, &a, root), futures_util::future::join_all(logins));
+        for login in logins.into_iter().flatten() {
+            let state = a.login(login.id).await.unwrap().unwrap().state;
+            assert!(matches!(state, LoginState::Contained { .. }), "slipped by: {state:?}");
+        }
+    }
+}
+
+async fn a_login_may_rely_on_the_device_that_it_made_known_itself(house: House) {
+    let store = house.open("a").await;
+    let person = people::signed_in(&house, &store, "alice").await;
+    let device = known(&house, &store, &person).await;
+    let mut tx = Tx::new(house.now());
+    tx.rely_on_device(&device, person.login.id);
+    let _ = tx.commit(&store, event(house.now())).await.unwrap();
+    let parents = store.parents(&Artefact::Login(person.login.id)).await.unwrap();
+    assert_eq!(parents, [Artefact::Authenticator(device.authenticator)], "nothing descends from itself");
+    // Two logins that rely on each other's devices make a circle, which is cut once.
+    let second = login_on(&house, &store, &device).await.unwrap();
+    let mut tx = Tx::new(house.now());
+    tx.rely_on_device(&KnownDevice { login: second.id, ..device.clone() }, person.login.id);
+    let _ = tx.commit(&store, event(house.now())).await.unwrap();
+    let cut = contain(&house, &store, Artefact::Login(second.id)).await;
+    assert_eq!(cut.logins.len(), 2, "{cut:?}");
 }
 
 async fn what_a_session_came_from_is_found_when_it_is_over(house: House) {

@@ -7,6 +7,10 @@ use std::{
     net::TcpStream,
 };
 
+crate::on_both_engines! {
+    what_codes_are_worth_on_a_device_ends_with_the_login_that_made_it_known,
+}
+
 /// What the stream of revocations says until its next heartbeat: kinds and identifiers, in order.
 fn revocations(stock: &Stock) -> Vec<(String, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", stock.at.port())).unwrap();
@@ -129,4 +133,28 @@ fn a_passkey_that_a_contained_login_planted_is_cut_with_everything_made_by_it() 
     }
     assert_eq!(answer(&mut crate::browser::Browser::new(&demo)).status, 422, "a planted passkey signs nobody in");
     assert_eq!(other.post("/me", &json!({})).status, 200, "nobody else is touched");
+}
+
+fn what_codes_are_worth_on_a_device_ends_with_the_login_that_made_it_known(engine: crate::harness::Engine) {
+    let demo = crate::harness::Demo::start_on(engine);
+    let user = demo.ready["users"][0].clone();
+    let mut owner = crate::browser::Browser::new(&demo);
+    assert_eq!(owner.sign_in_by(&user, &crate::browser::code_before(&user)).status, 200);
+    let passkey = owner.enrol();
+    let mut device = crate::browser::Browser::new(&demo);
+    device.sign_in_with(&passkey);
+    let made_it_known = device.sid.clone().unwrap();
+    device.begin_again();
+    assert_eq!(device.sign_in(&user).status, 200);
+    let me = device.post("/me", &json!({})).json();
+    assert_eq!((&me["session"]["binding"], &me["session"]["acr"]), (&json!("known_device"), &json!("aal2")), "{me}");
+
+    let words = ["--format", "json", "contain", "--session", &made_it_known];
+    let (done, cut) = crate::harness::counterfoil(&words, &demo.data());
+    assert!(done, "{cut}");
+    let cut: serde_json::Value = serde_json::from_str(&cut).unwrap();
+    assert_eq!((cut["logins"].as_array().unwrap().len(), &cut["authenticators"]), (2, &json!([])), "{cut}");
+    assert_eq!(device.post("/me", &json!({})).status, 401, "it relied on that device");
+    assert_eq!(owner.post("/me", &json!({})).status, 200, "what is older is not touched");
+    crate::browser::Browser::new(&demo).sign_in_with(&passkey);
 }
