@@ -147,6 +147,38 @@ pub fn remove(all: &[Enrolled], id: AuthenticatorId, now: Time) -> Result<Enroll
     Ok(target.clone().removed(now))
 }
 
+/// May these be cut off all at once by their owner? Not the last ones that confirm: what could take their place, and cut
+/// anything else, is not there then. `all` are the person's.
+pub fn may_cut(all: &[Enrolled], cut: &[AuthenticatorId], now: Time) -> Result<(), Unchanged> {
+    let confirms =
+        |one: &&Enrolled| one.is_active() && one.method.is_phishing_resistant() && one.ceiling_at(now) >= Acr::Phr;
+    let lost = all.iter().filter(confirms).any(|one| cut.contains(&one.id));
+    let kept = all.iter().filter(confirms).any(|one| !cut.contains(&one.id));
+    if lost && !kept { Err(Unchanged::LastToConfirm) } else { Ok(()) }
+}
+
+/// Did one of these passkeys ever count for more than codes, while it was in use? Then a lost one is a matter of recovery.
+pub fn ever_confirmed(all: &[Enrolled], now: Time) -> bool {
+    all.iter().any(|one| {
+        let until = match one.state {
+            EnrolledState::Active {} => now,
+            EnrolledState::Disabled { at, .. } | EnrolledState::Contained { at } | EnrolledState::Removed { at } => at,
+        };
+        one.method == Method::Passkey && one.ceiling_at(until) >= Acr::Phr
+    })
+}
+
+/// Every passkey of somebody who is invited anew, as it is after it was disowned for them: codes have bound all of them, and
+/// none ever confirmed anything. What was disowned before is not among them.
+pub fn disown_for(all: &[Enrolled], now: Time) -> Result<Vec<Enrolled>, Unchanged> {
+    if ever_confirmed(all, now) {
+        return Err(Unchanged::NotResting);
+    }
+    let state = EnrolledState::Disabled { at: now, why: DisabledWhy::Disowned };
+    let left = all.iter().filter(|one| ever_had_passkey(std::slice::from_ref(one)));
+    Ok(left.map(|one| Enrolled { state, rest: None, ..one.clone() }).collect())
+}
+
 /// Was there ever a passkey among these, whatever it was worth and whatever became of it? Then codes alone bind no first
 /// one any more: each further one would be another chance for whoever relays codes. What its owner disowned before it
 /// rose does not count, or a thief's passkey would keep the owner from having a first one.
@@ -282,6 +314,57 @@ mod tests {
         ] {
             assert_eq!(ever_had_passkey(&[one]), had, "{what}");
         }
+    }
+
+    #[test]
+    fn who_is_invited_anew_has_nothing_left_that_codes_have_bound() {
+        let later = NOW.plus_seconds(CEILING_REST_SECONDS);
+        let resting = passkey(1, Acr::Aal2);
+        let state = |state| Enrolled { state, ..resting.clone() };
+        let (before, after) = (later.plus_seconds(-1), later.plus_seconds(1));
+        for (what, one, at, disowned) in [
+            ("one that rests", resting.clone(), NOW, Some(1)),
+            ("one that has risen", resting.clone(), later, None),
+            ("one that confirms", passkey(1, Acr::Phr), NOW, None),
+            ("one that was cut off before it rose", state(EnrolledState::Contained { at: before }), after, Some(1)),
+            ("one that was cut off after it rose", state(EnrolledState::Contained { at: later }), after, None),
+            (
+                "one that was copied",
+                state(EnrolledState::Disabled { at: NOW, why: DisabledWhy::Counter }),
+                after,
+                Some(1),
+            ),
+            ("one that was removed", passkey(1, Acr::Phr).removed(NOW), NOW, None),
+            ("one that was disowned", disown(std::slice::from_ref(&resting), resting.id, NOW).unwrap(), after, Some(0)),
+            ("a code app", self::one(1, Method::AppCode, Acr::Aal2), NOW, Some(0)),
+        ] {
+            let all = [self::one(9, Method::Password, Acr::Aal1), one];
+            let left = disown_for(&all, at);
+            assert_eq!(left.as_ref().map(Vec::len).ok(), disowned, "{what}");
+            assert_eq!(ever_confirmed(&all, at), disowned.is_none(), "{what}");
+            for one in left.unwrap_or_default() {
+                assert!(!ever_had_passkey(std::slice::from_ref(&one)) && one.ceiling_at(after) < Acr::Phr, "{what}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_ones_that_confirm_are_not_cut_by_their_owner() {
+        let (first, second, resting) = (passkey(3, Acr::Phr), passkey(4, Acr::Phr), passkey(5, Acr::Aal2));
+        let all = [one(1, Method::Password, Acr::Aal1), first.clone(), second.clone(), resting.clone()];
+        for (cut, want) in [
+            (vec![], Ok(())),
+            (vec![first.id], Ok(())),
+            (vec![first.id, resting.id], Ok(())),
+            (vec![first.id, second.id], Err(Unchanged::LastToConfirm)),
+        ] {
+            assert_eq!(may_cut(&all, &cut, NOW), want, "{cut:?}");
+        }
+        assert_eq!(
+            may_cut(std::slice::from_ref(&resting), &[resting.id], NOW),
+            Ok(()),
+            "nothing confirmed before either"
+        );
     }
 
     #[test]

@@ -67,7 +67,8 @@ pub async fn lodge<T>(app: &App, browser: &Browser<T>, id: AuthenticatorId, wish
     own_action::lodge(app, browser, action, (PERSON, &resource), transaction, BACK).await
 }
 
-fn refused(error: Unchanged) -> Problem {
+/// The refusal, as the page is told it.
+pub(super) fn refused(error: Unchanged) -> Problem {
     match error {
         Unchanged::NotThere => Problem::new(Kind::NOT_FOUND),
         other => Problem::new(Kind::NOT_CHANGED).with("why", word(other)).detail(other.to_string()),

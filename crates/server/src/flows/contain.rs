@@ -34,9 +34,20 @@ pub async fn contain(
     now: Time,
 ) -> Result<Closure, Problem> {
     let roots = roots(app, found).await?;
+    cut(app, &roots, cause, actor, now).await
+}
+
+/// Contains these and all that came out of them.
+pub async fn cut(
+    app: &App,
+    roots: &[Artefact],
+    cause: ContainmentCause,
+    actor: Actor,
+    now: Time,
+) -> Result<Closure, Problem> {
     let closure = app
         .store
-        .contain(&roots, now, |cut| {
+        .contain(roots, now, |cut| {
             let kind =
                 EventKind::Contained { logins: cut.logins.clone(), authenticators: cut.authenticators.clone(), cause };
             app.event(now, actor.clone(), kind)

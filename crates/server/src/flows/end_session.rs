@@ -1,7 +1,7 @@
 //! Sessions end: by signing out, from another session of the same person, or because "that was not me", which contains
 //! everything that came out of it.
 
-use super::{authorize::actor, own_action};
+use super::{authorize::actor, change_passkey, own_action};
 use crate::{
     app::App,
     browser::Browser,
@@ -12,6 +12,7 @@ use counterfoil_core::{
     audit::event::{ContainmentCause, EndReason, EventKind},
     id::{AuthenticatorId, SessionId},
     session::{Login, Session},
+    vouch,
 };
 use counterfoil_store::{Artefact, Tx};
 
@@ -37,7 +38,8 @@ pub async fn end<T>(app: &App, browser: &Browser<T>, id: SessionId, not_me: bool
 }
 
 /// May this session cut what came out of these? What confirms things, or shows more than codes, was not made by whoever
-/// shows codes alone: cutting that takes more (R4, "does not spill"). `but` is what is off anyway.
+/// shows codes alone: cutting that takes more (R4, "does not spill"). The last passkeys that confirm are cut by nobody here, as
+/// they are removed by nobody: there is no recovery, so that is the operator's to do. `but` is what is off anyway.
 pub async fn may_cut<T>(
     app: &App,
     browser: &Browser<T>,
@@ -46,10 +48,11 @@ pub async fn may_cut<T>(
 ) -> Result<(), Problem> {
     let now = browser.visit.now;
     let signed_in = browser.signed_in()?;
-    let mut strong = false;
+    let (mut strong, mut passkeys) = (false, Vec::new());
     for artefact in app.store.descendants(roots).await? {
         strong |= match artefact {
             Artefact::Authenticator(id) if Some(id) != but => {
+                passkeys.push(id);
                 app.store.authenticator(id).await?.is_some_and(|one| {
                     one.is_active() && one.method == Method::Passkey && one.ceiling_at(now) >= Acr::Phr
                 })
@@ -75,7 +78,8 @@ pub async fn may_cut<T>(
         let subject = signed_in.subject.to_string();
         own_action::require(app, browser, "session.disown", (own_action::PERSON, &subject), "/me").await?;
     }
-    Ok(())
+    let all = app.store.authenticators(signed_in.subject).await?;
+    vouch::may_cut(&all, &passkeys, now).map_err(change_passkey::refused)
 }
 
 /// Contains these and all that came out of them.

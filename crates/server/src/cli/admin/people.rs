@@ -22,7 +22,8 @@ pub enum Subjects {
         after_help = "Example:\n  counterfoil admin subjects add sam --name \"Sam Rivers\" --mail sam@example.org --invite"
     )]
     Add(Person),
-    /// Makes a link, good once and for 24 hours, by which a person makes their first passkey. Earlier links end.
+    /// Makes a link, good once and for 24 hours, by which a person makes their first passkey. Earlier links end. A passkey
+    /// that codes have bound and that never confirmed anything is disowned, and what came of it is cut off.
     #[command(
         after_help = "Hand the link over in person or over a channel that you trust: whoever opens it first has it.\n\
         Example:\n  counterfoil admin subjects invite sam"
@@ -192,6 +193,9 @@ fn text<'a>(reply: &'a Value, member: &str) -> &'a str {
 fn print_link(reply: &Value) {
     let until = reply.get("expires_at").and_then(Value::as_i64).map(counterfoil_core::time::Time::from_millis);
     let until = until.map(crate::cli::utc).unwrap_or_default();
+    if reply.get("disowned").and_then(Value::as_u64).is_some_and(|disowned| disowned > 0) {
+        println!("a passkey that codes had bound is disowned, and what came of it is cut off");
+    }
     println!("for {}, once, until {until}:", text(reply, "username"));
     println!("{}", text(reply, "link"));
 }

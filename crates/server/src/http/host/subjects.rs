@@ -111,7 +111,12 @@ pub struct Who {
 pub async fn invite(State(app): State<Arc<App>>, StrictJson(body): StrictJson<Who>) -> Result<Json<Value>, Problem> {
     let subject = who(&app, &body.who).await?;
     let link = invite::invite(&app, &subject, Actor::Host {}, app.now()).await?;
-    Ok(Json(json!({"username": subject.usernames.first(), "link": link.url, "expires_at": link.expires_at})))
+    Ok(Json(json!({
+        "username": subject.usernames.first(),
+        "link": link.url,
+        "expires_at": link.expires_at,
+        "disowned": link.disowned,
+    })))
 }
 
 /// Suspends somebody.

@@ -3,6 +3,10 @@
 use super::{browser::Browser, installation::Installation};
 use serde_json::json;
 
+crate::on_both_engines! {
+    whom_a_thiefs_first_passkey_kept_out_comes_back_by_a_link,
+}
+
 #[test]
 fn the_first_administrator_comes_by_the_link_and_their_passkey_counts_in_full() {
     let at = Installation::running();
@@ -108,4 +112,62 @@ fn an_open_link_vouches_for_nothing_in_a_sign_in_with_codes() {
     assert_eq!(relayed.sign_in(&user).status, 200);
     let offered = relayed.post("/me/passkey/options", &json!({})).json();
     assert_eq!((&offered["ceiling"], offered.get("invitation")), (&json!("aal2"), None), "{offered}");
+}
+
+fn whom_a_thiefs_first_passkey_kept_out_comes_back_by_a_link(engine: crate::harness::Engine) {
+    let mut demo = crate::harness::Demo::start_on(engine);
+    let user = demo.ready["users"][1].clone();
+    {
+        let invite = |name: &serde_json::Value| {
+            let words = ["--format", "json", "admin", "subjects", "invite", name.as_str().unwrap()];
+            let (done, text) = crate::harness::counterfoil(&words, &demo.data());
+            (done, serde_json::from_str::<serde_json::Value>(text.lines().last().unwrap()).unwrap())
+        };
+        let mut thief = crate::browser::Browser::new(&demo);
+        assert_eq!(thief.sign_in(&user).status, 200);
+        let planted = thief.enrol();
+        let mut later = crate::browser::Browser::new(&demo);
+        later.sign_in_with(&planted);
+        let mut other = crate::browser::Browser::new(&demo);
+        assert_eq!(other.sign_in(&demo.ready["users"][0]).status, 200);
+
+        let (done, link) = invite(&user["username"]);
+        assert_eq!((done, &link["disowned"]), (true, &json!(1)), "{link}");
+        for browser in [&mut thief, &mut later] {
+            assert_eq!(browser.post("/me", &json!({})).status, 401, "what came of it is cut");
+        }
+        let mut again = crate::browser::Browser::new(&demo);
+        let begun = again.post("/sign-in", &json!({"to": "/me"})).json();
+        let credential = planted.assert(&begun["passkey_options"]);
+        let refused =
+            again.post("/sign-in/passkey", &json!({"challenge": begun["challenge"], "credential": credential}));
+        assert_eq!(refused.status, 422, "it proves nothing any more");
+        assert_eq!(other.post("/me", &json!({})).status, 200, "nobody else is touched");
+
+        // Asked for once more, there is nothing left to disown.
+        let (done, link) = invite(&user["username"]);
+        assert_eq!((done, &link["disowned"]), (true, &json!(0)), "{link}");
+        let mut owner = crate::browser::Browser::new(&demo);
+        let offered = owner.post("/init", &json!({"secret": Installation::secret(&link["link"])}));
+        assert_eq!((offered.status, &offered.json()["ceiling"]), (200, &json!("phr")), "{offered:?}");
+        let offered = offered.json();
+        let (own, credential) = crate::passkey::Passkey::create(&offered["creation_options"], demo.issuer(), false);
+        let made = json!({"challenge": offered["challenge"], "credential": credential, "name": "Mine"});
+        let added = owner.post("/init/passkey", &made);
+        assert_eq!(added.status, 200, "{added:?}");
+        owner.sign_in_with(&own);
+        let me = owner.post("/me", &json!({})).json();
+        assert_eq!(me["session"]["acr"], "phr", "{me}");
+
+        // From now on there is one that confirms: losing it is a matter of recovery.
+        let (done, refused) = invite(&user["username"]);
+        assert!(!done && refused["error"].as_str().unwrap().contains("had a passkey that confirms"), "{refused}");
+    }
+    demo.stop();
+    let mut words = vec!["--format", "json", "audit", "verify"];
+    if let Some(url) = demo.database_url() {
+        words.extend(["--database-url", url]);
+    }
+    let (holds, text) = crate::harness::counterfoil(&words, &demo.data());
+    assert!(holds, "{text}");
 }
