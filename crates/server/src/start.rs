@@ -9,6 +9,7 @@ use crate::{
     flows::evidence::log_name,
     keys::{self, Keys},
     page,
+    problem::{Kind, Problem},
     random::Random,
     sweep,
 };
@@ -272,6 +273,7 @@ async fn follow(app: Arc<App>) {
 
 /// Reads what is registered, and the active pack where it is another one. Says whether all of it could be read; what
 /// somebody tampered with is not there from then on.
+#[must_use = "where it fails, this node goes by what it knew before"]
 pub async fn reload(app: &App) -> bool {
     let snapshot = match app.store.snapshot().await {
         Ok(snapshot) => snapshot,
@@ -289,6 +291,13 @@ pub async fn reload(app: &App) -> bool {
     }
     app.directory.store(Arc::new(believed(snapshot)));
     true
+}
+
+/// What is said where something was changed and [`reload`] then failed: it holds, but this node does not go by it yet.
+pub fn not_reloaded() -> Problem {
+    Problem::new(Kind::BUSY)
+        .detail("the change is kept, but this server could not read it back and goes by what it knew before")
+        .with("hint", "it tries again by itself; say the same command again to be told when it has")
 }
 
 /// What is registered, without what cannot be believed or read: an alarm for each.

@@ -216,9 +216,9 @@ impl Noun for Redemption {
 versioned!(Redemption, "challenge");
 
 impl Tx {
-    /// A request is stored; nothing else happens (RFC 9126).
+    /// A request of a client that is registered is stored; nothing else happens (RFC 9126).
     pub fn push_request(&mut self, request: &PushedRequest) -> &mut Self {
-        self.insert(request)
+        self.require_client(&request.client_id).insert(request)
     }
 
     /// A pushed request is used, once, in the epoch in which it was pushed.
@@ -250,12 +250,13 @@ impl Tx {
         self.demand(&table::CHALLENGES, &["id", "epoch", "version"], values)
     }
 
-    /// A code is issued from a login that is open.
+    /// A code is issued to a client that is registered, from a login that is open.
     pub fn issue_code(&mut self, code: &CodeRecord) -> &mut Self {
         if let Some(challenge) = code.challenge {
             self.about("challenge", challenge);
         }
-        self.require_login(code.login).require_active(code.subject).about("login", code.login).insert(code)
+        self.require_client(&code.client_id).require_login(code.login).require_active(code.subject);
+        self.about("login", code.login).insert(code)
     }
 
     /// A code is used, once, in its epoch, while its login is open. If it was used before, everything that came of it is
@@ -270,13 +271,15 @@ impl Tx {
             .spend(SpendKey::new("code", code.hash), until)
     }
 
-    /// A token is issued. Its login, if it has one, must be open.
+    /// A token is issued to a client that is registered: whoever removes it and then revokes what it holds has revoked all of
+    /// it. Its login, if it has one, must be open.
     pub fn issue_token(&mut self, token: &TokenRecord) -> &mut Self {
         if let Some(login) = token.login {
             self.require_login(login).about("login", login);
         }
         if let Some(subject) = token.subject {
             self.require_active(subject);
+        self.require_client(&token.client_id);
         }
         self.about("token", token.id).insert(token)
     }

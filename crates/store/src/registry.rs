@@ -260,7 +260,13 @@ impl Tx {
         if client.version == 0 { self.add(client) } else { self.change(client) }
     }
 
-    /// A client is not registered any more, if nobody else changed it since it was read. What it holds is revoked apart.
+    /// Demands that this client is registered, whatever else changed about it.
+    pub fn require_client(&mut self, client_id: &str) -> &mut Self {
+        self.demand(&table::CLIENTS, &["client_id"], vec![Value::text(client_id)])
+    }
+
+    /// A client is not registered any more, if nobody else changed it since it was read: nothing is issued to it from then on.
+    /// What it holds is revoked apart.
     pub fn remove_client(&mut self, client: &Client) -> &mut Self {
         self.unchanged(client).about("client", &client.client_id);
         self.feed("changed", format_args!("client:{}", client.client_id));

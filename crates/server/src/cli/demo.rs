@@ -87,7 +87,9 @@ async fn demo(args: Args, format: Format) -> Result<(), Failure> {
     let app = start::start(config, &pack, true).await?;
     let seed = Seed::load_or_make(&app, &data, &issuer, &app_url).await?;
     apply_registry::apply(&app, &seed.registry(), app.now()).await.map_err(Failure::new)?;
-    start::reload(&app).await;
+    if !start::reload(&app).await {
+        return Err(Failure::new("what is registered could not be read back"));
+    }
 
     // The demo does not need it: `counterfoil admin` and `contain` do.
     let offered = match super::socket::offer(&app).await {

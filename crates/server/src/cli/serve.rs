@@ -63,7 +63,9 @@ async fn apply(app: &App, registry: Option<&Registry>) -> Result<(), Failure> {
     }
     let changed = apply_registry::apply(app, registry, app.now()).await.map_err(Failure::new)?;
     tracing::info!(changed, "the registry is applied");
-    start::reload(app).await;
+    if !start::reload(app).await {
+        return Err(Failure::new("the registry is applied, but what is registered could not be read back"));
+    }
     Ok(())
 }
 

@@ -65,7 +65,8 @@ pub async fn issue(
         state: ApiKeyState::Active {},
         version: 0,
     };
-    keep(app, &record, actor, now).await?;
+    // A key that this node cannot read yet is good a moment later; it is shown only now.
+    let _ = keep(app, &record, actor, now).await?;
     Ok(Issued { record, key })
 }
 
@@ -73,20 +74,21 @@ pub async fn issue(
 pub async fn revoke(app: &App, id: ApiKeyId, actor: Actor, now: Time) -> Result<bool, Problem> {
     let known =
         app.store.api_key(id).await?.ok_or_else(|| Problem::new(Kind::NOT_FOUND).detail("there is no such key"))?;
-    if matches!(known.state, ApiKeyState::Revoked { .. }) {
-        return Ok(false);
-    }
-    keep(app, &ApiKey { state: ApiKeyState::Revoked { at: now }, ..known }, actor, now).await?;
-    Ok(true)
+    let before = matches!(known.state, ApiKeyState::Revoked { .. });
+    let obeyed = match before {
+        // Whoever was told that this node does not go by it yet asks again.
+        true => start::reload(app).await,
+        false => keep(app, &ApiKey { state: ApiKeyState::Revoked { at: now }, ..known }, actor, now).await?,
+    };
+    obeyed.then_some(!before).ok_or_else(start::not_reloaded)
 }
 
-/// Keeps it; this node obeys before it answers, the others within a second.
-async fn keep(app: &App, record: &ApiKey, actor: Actor, now: Time) -> Result<(), Problem> {
+/// Keeps it; this node obeys before it answers, the others within a second. False: this node could not read it back.
+async fn keep(app: &App, record: &ApiKey, actor: Actor, now: Time) -> Result<bool, Problem> {
     let expires_at = matches!(record.state, ApiKeyState::Active {}).then_some(record.expires_at);
     let mut tx = Tx::new(now);
     tx.put_api_key(record);
     let kind = EventKind::ApiKeyChanged { key: record.id, audience: record.audience.clone(), expires_at };
     tx.commit(&app.store, app.event(now, actor, kind)).await?;
-    start::reload(app).await;
-    Ok(())
+    Ok(start::reload(app).await)
 }

@@ -19,7 +19,7 @@ use counterfoil_oauth::{
     id_token::{self, IdTokenClaims},
     token_request::{CodeRequest, TokenRequest, TokenResponse, TokenType},
 };
-use counterfoil_store::{CodeRecord, TokenRecord, Tx};
+use counterfoil_store::{CodeRecord, CommitError, Refusal, TokenRecord, Tx};
 use std::collections::BTreeSet;
 
 /// Answers a token request of a client that authenticated, with a proof of the key that the token will be bound to.
@@ -81,7 +81,7 @@ async fn for_code(
             return Err(grant::unknown_code());
         }
         return Err(match &refused {
-            counterfoil_store::CommitError::Refused(_) if refused.spent().is_none() => {
+            CommitError::Refused(Refusal::Condition { table, .. }) if *table != "clients" => {
                 OAuthError::new(ErrorCode::InvalidGrant, "The sign-in behind the code has ended.")
             }
             _ => error::commit(refused),

@@ -7,6 +7,7 @@ mod application;
 mod audit;
 mod authzen;
 mod browser;
+mod clients;
 mod clock;
 mod cmd;
 mod collector;

@@ -52,6 +52,24 @@ pub fn hire(demo: &mut Demo) -> (Vec<Value>, OtherApi) {
     hired
 }
 
+/// A client's registration goes, and nothing else of it, as if whoever removed it had been interrupted. The demo is stopped
+/// meanwhile.
+pub fn half_remove(demo: &mut Demo, client_id: &str) {
+    demo.stop();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = open(demo).await;
+        let client = store.client(client_id).await.unwrap().unwrap();
+        let mut tx = Tx::new(now());
+        tx.remove_client(&client);
+        let removed =
+            EventKind::RegistrationChanged { noun: "client".to_owned(), id: client_id.to_owned(), record: None };
+        tx.commit(&store, event(removed)).await.map(drop).unwrap();
+        store.close().await;
+    });
+    demo.start_again();
+}
+
 async fn open(demo: &Demo) -> Store {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     let key = std::fs::read_to_string(demo.data().join("master.key")).unwrap();

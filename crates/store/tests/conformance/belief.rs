@@ -25,6 +25,7 @@ async fn what_somebody_wrote_into_the_way_of_an_authorization_is_refused(house: 
         expires_at: house.now().plus_seconds(300),
         body: serde_json::json!({}),
     };
+    people::register_client(&house, &store).await;
     commit(&house, &store, |tx| {
         tx.issue_code(&code).push_request(&request);
     })
@@ -80,6 +81,7 @@ async fn a_revoked_token_spends_nothing(house: House) {
         revoked_at: None,
         body: serde_json::json!({}),
     };
+    people::register_client(&house, &store).await;
     commit(&house, &store, |tx| {
         tx.issue_token(&token);
     })

@@ -5,6 +5,7 @@ mod support;
 
 mod attempts;
 mod belief;
+mod clients;
 mod lineage;
 mod log;
 mod nouns;

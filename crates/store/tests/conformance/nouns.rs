@@ -95,6 +95,7 @@ async fn every_noun_comes_back_as_it_went_in(house: House) {
         revoked_at: None,
         body: serde_json::json!({"acr": "phr"}),
     };
+    people::register_client(&house, &store).await;
     commit(&house, &store, |tx| {
         tx.record_decision(&decision).push_request(&request).issue_code(&code).issue_token(&token);
     })
@@ -164,7 +165,7 @@ async fn every_noun_comes_back_as_it_went_in(house: House) {
 
 async fn registered(house: &House, store: &Store) {
     let now = house.now();
-    let client = Client { client_id: "treasury".to_owned(), body: serde_json::json!({"a": [1, "x"]}), version: 0 };
+    let client = people::client();
     let api = Api { audience: "https://treasury.example".to_owned(), body: serde_json::json!({}), version: 0 };
     let key = ApiKey {
         id: ApiKeyId::new(now, drawn()),
@@ -194,12 +195,7 @@ async fn registered(house: &House, store: &Store) {
         version: 0,
     };
     commit(house, store, |tx| {
-        tx.put_client(&client)
-            .put_api(&api)
-            .put_api_key(&key)
-            .put_resource(&resource)
-            .put_group(&group)
-            .put_key(&signing);
+        tx.put_api(&api).put_api_key(&key).put_resource(&resource).put_group(&group).put_key(&signing);
     })
     .await
     .unwrap();

@@ -134,7 +134,7 @@ async fn what_begins_together_needs_no_condition(house: House) {
     let session = people::session(house.now(), &login);
     let mut tx = Tx::new(house.now());
     tx.begin_session(&session).begin_login(&login, &[]).add_subject(&subject);
-    tx.issue_code(&people::code(house.now(), &login));
+    tx.issue_code(&people::code(house.now(), &login)).put_client(&people::client());
     tx.commit(&store, event(house.now())).await.unwrap();
     assert!(store.session_of_login(&login).await.unwrap().is_some());
 }
@@ -178,6 +178,7 @@ async fn a_risen_epoch_voids_what_was_open(house: House) {
     let challenge = people::proven_challenge(&house, &store, &person).await;
     let code = people::code(house.now(), &person.login);
     let decision = people::decision(house.now(), person.subject.id);
+    people::register_client(&house, &store).await;
     let mut tx = Tx::new(house.now());
     tx.issue_code(&code).record_decision(&decision);
     tx.commit(&store, event(house.now())).await.unwrap();

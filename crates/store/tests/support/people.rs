@@ -12,7 +12,7 @@ use counterfoil_core::{
     subject::Subject,
     time::Time,
 };
-use counterfoil_store::{ChallengeRecord, CodeRecord, DecisionRecord, PolicyVersion, Redemption, Store, Tx};
+use counterfoil_store::{ChallengeRecord, Client, CodeRecord, DecisionRecord, PolicyVersion, Redemption, Store, Tx};
 use std::collections::BTreeMap;
 
 pub fn subject(now: Time, username: &str) -> Subject {
@@ -109,6 +109,18 @@ pub fn challenge(now: Time, session: SessionId, subject: SubjectId, decision: Op
         body: serde_json::json!({"statement": "what is signed"}),
         version: 0,
     }
+}
+
+/// The client of [`code`], as it is before it is kept.
+pub fn client() -> Client {
+    Client { client_id: "treasury".to_owned(), body: serde_json::json!({"a": [1, "x"]}), version: 0 }
+}
+
+/// It is registered from now on.
+pub async fn register_client(house: &House, store: &Store) {
+    let mut tx = Tx::new(house.now());
+    tx.put_client(&client());
+    let _ = tx.commit(store, event(house.now())).await.unwrap();
 }
 
 pub fn code(now: Time, login: &Login) -> CodeRecord {

@@ -83,7 +83,9 @@ async fn apply(app: &App, registry: Registry, known: bool, replace: bool) -> Res
     }
     let strange = registry.strange_to(&app.pack.load());
     let changed = apply_registry::apply(app, &registry, app.now()).await? > 0;
-    start::reload(app).await;
+    if !start::reload(app).await {
+        return Err(start::not_reloaded());
+    }
     let note = strange.first();
     Ok(Json(json!({"changed": changed, "note": note})))
 }
