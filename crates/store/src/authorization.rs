@@ -239,6 +239,11 @@ impl Tx {
         self.add(challenge)
     }
 
+    /// A decision got its answer, which opens no challenge: it opens none any more, and is not answered again.
+    pub fn close_decision(&mut self, decision: DecisionId) -> &mut Self {
+        self.about("decision", decision).spend(SpendKey::new("opened", decision), FOR_EVER)
+    }
+
     /// A challenge becomes what `challenge` says, if it is still as it was read and its epoch is not over.
     pub fn change_challenge(&mut self, challenge: &ChallengeRecord) -> &mut Self {
         self.require_challenge(challenge).about("challenge", challenge.id).change(challenge)
@@ -274,12 +279,12 @@ impl Tx {
     /// A token is issued to a client that is registered: whoever removes it and then revokes what it holds has revoked all of
     /// it. Its login, if it has one, must be open.
     pub fn issue_token(&mut self, token: &TokenRecord) -> &mut Self {
+        self.require_client(&token.client_id);
         if let Some(login) = token.login {
             self.require_login(login).about("login", login);
         }
         if let Some(subject) = token.subject {
             self.require_active(subject);
-        self.require_client(&token.client_id);
         }
         self.about("token", token.id).insert(token)
     }

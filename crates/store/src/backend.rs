@@ -55,8 +55,8 @@ pub(crate) enum Value {
     Epoch,
     /// The run of the unit's event.
     Run,
-    /// The number of the unit's first event in that run.
-    Number,
+    /// The number of an event of the unit in that run: so many behind its first.
+    Number(u64),
 }
 
 impl Value {
@@ -169,7 +169,7 @@ macro_rules! bound {
                 Value::NoText => query.bind(None::<String>),
                 Value::NoInt => query.bind(None::<i64>),
                 Value::NoBytes => query.bind(None::<Vec<u8>>),
-                Value::Epoch | Value::Run | Value::Number => {
+                Value::Epoch | Value::Run | Value::Number(_) => {
                     return Err(wrong_kind());
                 }
             };

@@ -403,7 +403,7 @@ impl Batch<'_> {
             match value {
                 Value::Epoch => *value = Value::Int(self.run.epoch),
                 Value::Run => *value = Value::Text(Arc::clone(&self.run.id)),
-                Value::Number => *value = Value::Int(signed(number)),
+                Value::Number(further) => *value = Value::Int(signed(number + *further)),
                 _ => {}
             }
         }

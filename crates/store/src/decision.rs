@@ -9,7 +9,7 @@ use crate::{
     unit::Effect,
 };
 use counterfoil_core::{
-    audit::event::Outcome,
+    audit::event::{Event, Outcome},
     digest::Digest,
     id::{DecisionId, LoginId, RunId},
     time::Time,
@@ -83,8 +83,19 @@ const fn word(outcome: Outcome) -> &'static str {
 }
 
 impl Tx {
-    /// A decision, with the event that says so.
+    /// A decision. The event that says so is the one that this unit is committed with.
     pub fn record_decision(&mut self, record: &DecisionRecord) -> &mut Self {
+        self.decided(record, 0)
+    }
+
+    /// A decision on the way of something else, with the event that says so beside that one's.
+    pub fn also_decision(&mut self, record: &DecisionRecord, event: Event) -> &mut Self {
+        let place = self.also(event).events();
+        self.decided(record, place)
+    }
+
+    /// `place`: how many events of this unit stand before the decision's.
+    fn decided(&mut self, record: &DecisionRecord, place: u64) -> &mut Self {
         let row = vec![
             Value::id(record.id),
             Value::time(record.at),
@@ -100,7 +111,7 @@ impl Tx {
             Value::id(record.policy_version),
             Value::Epoch,
             Value::Run,
-            Value::Number,
+            Value::Number(place),
             Value::text(&record.body),
         ];
         self.effect(Effect::Insert { table: &table::DECISIONS, row })

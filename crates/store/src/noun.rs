@@ -153,7 +153,7 @@ fn values(table: &'static Table, row: &Row) -> Result<Vec<Value>, sqlx::Error> {
 /// The row as its MAC was made: before the writer filled in what it alone knows.
 fn as_drafted(mut row: Vec<Value>, drafted: &[Value]) -> Vec<Value> {
     for (stored, drafted) in row.iter_mut().zip(drafted) {
-        if matches!(drafted, Value::Epoch | Value::Run | Value::Number) {
+        if matches!(drafted, Value::Epoch | Value::Run | Value::Number(_)) {
             stored.clone_from(drafted);
         }
     }
@@ -186,7 +186,7 @@ pub(crate) fn load<N: Noun>(keys: &Keys, row: &Row) -> Result<N, ReadError> {
     }
     for ((stored, meant), (name, _)) in values.iter().zip(noun.columns()).zip(table.columns) {
         // What the writer filled in is not part of the noun.
-        if *stored != meant && !matches!(meant, Value::Epoch | Value::Run | Value::Number) {
+        if *stored != meant && !matches!(meant, Value::Epoch | Value::Run | Value::Number(_)) {
             return Err(wrong(format!("column {name} contradicts the body")).into());
         }
     }

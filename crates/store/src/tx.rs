@@ -110,6 +110,11 @@ impl Tx {
         self
     }
 
+    /// How many events there are beside the one that this unit will be committed with, which stands before them.
+    pub(crate) const fn events(&self) -> u64 {
+        self.also.len() as u64
+    }
+
     /// The log's events of this unit will be found under this name, `kind:id`. The verbs name what they touch.
     pub fn about(&mut self, kind: &'static str, id: impl Display) -> &mut Self {
         self.about.push(Arc::from(format!("{kind}:{id}")));

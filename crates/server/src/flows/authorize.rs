@@ -1,7 +1,7 @@
 //! A browser brings a pushed request: its proof-bearing POST uses the request up and opens the challenge, in one commit.
 
 use super::{
-    decide::{self, Record},
+    decide::{self, Decided, Record},
     grant_code::{Grounds, grant_code, met},
     open_challenge::{Opening, open_challenge},
 };
@@ -12,8 +12,8 @@ use crate::{
     problem::{Kind, Problem},
 };
 use counterfoil_core::{
-    audit::event::{Actor, EventKind},
-    decision::{Decision, DecisionInput, decide as decide_again},
+    audit::event::{Actor, Event, EventKind},
+    decision::{Decision, DecisionInput},
     session::SignedIn,
     statement::Purpose,
     time::Time,
@@ -24,6 +24,7 @@ use counterfoil_oauth::{
 };
 use counterfoil_store::{PushedRequest, Tx};
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// What stands in the address of the page.
 #[derive(Debug, Deserialize)]
@@ -44,7 +45,7 @@ struct Brought {
 pub async fn authorize(app: &App, browser: &Browser<FrontChannel>) -> Result<String, Problem> {
     let brought = brought(app, &browser.body, browser.visit.now).await?;
     match brought.request.decision_id {
-        None => sign_in(app, browser, &brought).await,
+        None => sign_in(app, browser, &brought, None).await,
         Some(id) => {
             let lodged = super::push::lodged(app, id, &brought.request.client_id, browser.visit.now)
                 .await
@@ -87,7 +88,7 @@ async fn own_session<'a>(
     let open = app.store.login(lodging.login).await?.is_some_and(|login| login.is_open());
     if !open {
         let error = OAuthError::new(ErrorCode::LoginRequired, "The session that asked has ended; start over.");
-        return refuse(app, browser, brought, &error).await.map(Err);
+        return refuse(app, browser, brought, None, &error).await.map(Err);
     }
     let kind = EventKind::RelaySeen {
         subject: lodged.input.subject.as_ref().map(|subject| subject.id),
@@ -105,7 +106,8 @@ async fn own_session<'a>(
     Err(Problem::new(Kind::OTHER_DEVICE))
 }
 
-/// Decides again with what is known now, and opens exactly the challenge that is derived.
+/// Decides again with what is known now, and opens exactly the challenge that is derived. What is decided is a record in the
+/// unit of what follows from it.
 async fn answer_decision(
     app: &App,
     browser: &Browser<FrontChannel>,
@@ -113,27 +115,32 @@ async fn answer_decision(
     lodged: Record,
     signed_in: &SignedIn,
 ) -> Result<String, Problem> {
-    let now = browser.visit.now;
     let input = renewed(app, browser, lodged.input, signed_in).await?;
-    let pack = app.pack.load_full();
+    let decided = decide::judge(app, input, app.pack.load_full());
     let for_transaction = brought.request.authorization_details.is_some();
-    match decide_again(&input, &pack) {
-        Decision::Permit(_) if !for_transaction => sign_in(app, browser, brought).await,
+    match &decided.decision {
+        Decision::Permit(_) if !for_transaction => sign_in(app, browser, brought, Some(&decided)).await,
         // What is permitted as it is needs no signature, so there is nothing to give a token for.
-        Decision::Permit(_) => Err(denied(app, brought, None)),
+        Decision::Permit(_) => Err(deny(app, browser, brought, &decided, None).await?),
         Decision::Deny(denial) => {
             let reason = denial.grounds.reason_user.get(browser.visit.lang.tag()).cloned();
-            Err(denied(app, brought, reason))
+            Err(deny(app, browser, brought, &decided, reason).await?)
         }
-        Decision::StepUp(step_up) if step_up.requirement.enrolment_needed => Ok(enrol_first(&browser.body)),
+        Decision::StepUp(step_up) if step_up.requirement.enrolment_needed => {
+            // The person comes back with the same request, and is decided about once more.
+            let mut tx = Tx::new(browser.visit.now);
+            let event = decided.record(app, &mut tx, actor(browser))?;
+            tx.commit(&app.store, event).await?;
+            Ok(enrol_first(&browser.body))
+        }
         Decision::StepUp(step_up) => {
             let purpose = if for_transaction { Purpose::Transaction } else { Purpose::SignIn };
             let opening = Opening {
                 request: Some(&brought.request),
-                ..Opening::asked(browser, purpose, brought.request.decision_id, &input, &step_up)
+                ..Opening::asked(browser, purpose, brought.request.decision_id, &decided, step_up)
             };
-            let mut tx = Tx::new(now);
-            tx.consume_pushed_request(&brought.stored);
+            let mut tx = consuming(browser, brought);
+            decided.also_record(app, &mut tx, actor(browser))?;
             let (challenge, event) = open_challenge(app, &mut tx, opening, Some(&brought.stored.id))?;
             commit(app, tx, event).await?;
             Ok(if for_transaction {
@@ -143,6 +150,43 @@ async fn answer_decision(
             })
         }
     }
+}
+
+/// A unit that uses the request up.
+fn consuming(browser: &Browser<FrontChannel>, brought: &Brought) -> Tx {
+    let mut tx = Tx::new(browser.visit.now);
+    tx.consume_pushed_request(&brought.stored);
+    tx
+}
+
+/// The same where the decision that it answers, made again, opens no challenge: that is its answer, and its only one.
+fn answering(
+    app: &App,
+    browser: &Browser<FrontChannel>,
+    brought: &Brought,
+    decided: Option<&Decided>,
+) -> Result<Tx, Problem> {
+    let mut tx = consuming(browser, brought);
+    if let (Some(decided), Some(lodged)) = (decided, brought.request.decision_id) {
+        tx.close_decision(lodged);
+        decided.also_record(app, &mut tx, actor(browser))?;
+    }
+    Ok(tx)
+}
+
+/// Nothing that this person shows would be enough. The request and the decision are used up: whoever wants to try again asks
+/// the API anew.
+async fn deny(
+    app: &App,
+    browser: &Browser<FrontChannel>,
+    brought: &Brought,
+    decided: &Decided,
+    reason: Option<String>,
+) -> Result<Problem, Problem> {
+    let tx = answering(app, browser, brought, Some(decided))?;
+    let event = refused(app, browser, brought, ErrorCode::AccessDenied)?;
+    commit(app, tx, event).await?;
+    Ok(denied(app, brought, reason))
 }
 
 /// The decision's input as it would be now: evidence, person and time are today's, the transaction is the lodged one.
@@ -192,16 +236,22 @@ fn denied(app: &App, brought: &Brought, reason: Option<String>) -> Problem {
     }
 }
 
-/// A sign-in for a client: at once where the session already shows what is asked, else by the sign-in page.
-async fn sign_in(app: &App, browser: &Browser<FrontChannel>, brought: &Brought) -> Result<String, Problem> {
+/// A sign-in for a client: at once where the session already shows what is asked, else by the sign-in page. `decided` permits
+/// it, where the client came with a decision.
+async fn sign_in(
+    app: &App,
+    browser: &Browser<FrontChannel>,
+    brought: &Brought,
+    decided: Option<&Decided>,
+) -> Result<String, Problem> {
     let now = browser.visit.now;
     let request = &brought.request;
     let signed_in = browser.session.signed_in();
     if let Some(signed_in) = signed_in.filter(|_| request.prompt != Prompt::Login)
         && let Some((acr, auth_time)) = met(request, &signed_in.evidence, now)
     {
-        let mut tx = Tx::new(now);
-        tx.consume_pushed_request(&brought.stored).require_session(&browser.session);
+        let mut tx = answering(app, browser, brought, decided)?;
+        tx.require_session(&browser.session);
         let grounds = Grounds {
             subject: signed_in.subject,
             session: browser.session.id,
@@ -215,19 +265,19 @@ async fn sign_in(app: &App, browser: &Browser<FrontChannel>, brought: &Brought) 
         };
         let (next, event) = match grant_code(app, &mut tx, grounds, now) {
             Ok(granted) => granted,
-            Err(error) => return refuse(app, browser, brought, &error).await,
+            Err(error) => return refuse(app, browser, brought, decided, &error).await,
         };
         commit(app, tx, event).await?;
         return Ok(next);
     }
     if request.prompt == Prompt::None {
         let error = OAuthError::new(ErrorCode::LoginRequired, "Nobody is signed in who has shown enough.");
-        return refuse(app, browser, brought, &error).await;
+        return refuse(app, browser, brought, decided, &error).await;
     }
     // Nobody has said who it is yet, and only a passkey can: a password opens another challenge for its person.
-    let opening = Opening { request: Some(request), ..Opening::new(browser, Purpose::SignIn) };
-    let mut tx = Tx::new(now);
-    tx.consume_pushed_request(&brought.stored);
+    let pack = decided.map_or_else(|| app.pack.load_full(), |decided| Arc::clone(&decided.pack));
+    let opening = Opening { request: Some(request), ..Opening::new(browser, Purpose::SignIn, &pack) };
+    let mut tx = answering(app, browser, brought, decided)?;
     let (challenge, event) = open_challenge(app, &mut tx, opening, Some(&brought.stored.id))?;
     commit(app, tx, event).await?;
     Ok(format!("/sign-in?challenge={challenge}"))
@@ -238,22 +288,27 @@ async fn refuse(
     app: &App,
     browser: &Browser<FrontChannel>,
     brought: &Brought,
+    decided: Option<&Decided>,
     error: &OAuthError,
 ) -> Result<String, Problem> {
-    let mut tx = Tx::new(browser.visit.now);
-    tx.consume_pushed_request(&brought.stored);
-    let kind = EventKind::RequestRefused {
-        request: brought.stored.id.parse().map_err(Problem::internal)?,
-        client_id: brought.request.client_id.clone(),
-        error: error.code().as_str().to_owned(),
-    };
-    let event = app.event(browser.visit.now, actor(browser), kind);
+    let tx = answering(app, browser, brought, decided)?;
+    let event = refused(app, browser, brought, error.code())?;
     commit(app, tx, event).await?;
     Ok(error_location(&brought.request, error, &app.issuer))
 }
 
+/// The event of a request that was answered with this error.
+fn refused(app: &App, browser: &Browser<FrontChannel>, brought: &Brought, error: ErrorCode) -> Result<Event, Problem> {
+    let kind = EventKind::RequestRefused {
+        request: brought.stored.id.parse().map_err(Problem::internal)?,
+        client_id: brought.request.client_id.clone(),
+        error: error.as_str().to_owned(),
+    };
+    Ok(app.event(browser.visit.now, actor(browser), kind))
+}
+
 /// A request that somebody else used meanwhile is an unknown one.
-async fn commit(app: &App, tx: Tx, event: counterfoil_core::audit::event::Event) -> Result<(), Problem> {
+async fn commit(app: &App, tx: Tx, event: Event) -> Result<(), Problem> {
     match tx.commit(&app.store, event).await {
         Ok(_) => Ok(()),
         Err(error) if error.spent().is_some() => Err(Problem::new(Kind::REQUEST_UNKNOWN)),

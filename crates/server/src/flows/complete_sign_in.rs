@@ -18,14 +18,13 @@ use counterfoil_core::{
     assurance::{Acr, Binding},
     audit::event::EventKind,
     challenge::{Challenge, ChallengeState},
-    decision::{DecisionInput, decide as judge},
+    decision::DecisionInput,
     enrolled::Enrolled,
     evidence::{Evidence, ProofFact},
     id::{LoginId, SessionId, SubjectId},
     limits,
     session::{Login, LoginState, Session, SignedIn},
     subject::Subject,
-    time::Time,
 };
 use counterfoil_oauth::{
     authorize::{AuthorizationRequest, error_location},
@@ -101,7 +100,7 @@ pub async fn complete<T>(app: &App, browser: &Browser<T>, mut tx: Tx, done: Comp
     }
     let next = match &done.under_way.request {
         None => done.under_way.challenge.opening().return_to.clone().unwrap_or_else(|| "/me".to_owned()),
-        Some(request) if !decided_enough(app, &session, login, request, now).await? => {
+        Some(request) if !decided_enough(app, browser, &mut tx, &session, login, request).await? => {
             let error = OAuthError::new(ErrorCode::AccessDenied, "What was shown is not what the policy asks for.");
             error_location(request, &error, &app.issuer)
         }
@@ -156,14 +155,17 @@ pub async fn complete<T>(app: &App, browser: &Browser<T>, mut tx: Tx, done: Comp
 }
 
 /// Where the client came with a decision, it is made again with what the session has shown by now: a code only where
-/// that is enough, so that no challenge loops and nothing else than what was asked is enough (CONTRACT §5).
-async fn decided_enough(
+/// that is enough, so that no challenge loops and nothing else than what was asked is enough (CONTRACT §5). The record is of
+/// the unit that gives the code, or tells the client that there is none.
+async fn decided_enough<T>(
     app: &App,
+    browser: &Browser<T>,
+    tx: &mut Tx,
     session: &Session,
     login: LoginId,
     request: &AuthorizationRequest,
-    now: Time,
 ) -> Result<bool, Problem> {
+    let now = browser.visit.now;
     let Some(id) = request.decision_id else { return Ok(true) };
     let Some(signed_in) = session.signed_in() else { return Ok(false) };
     let Some(found) = app.store.decision(id).await? else { return Ok(false) };
@@ -181,7 +183,10 @@ async fn decided_enough(
         resource: decide::resource_facts(app, &lodged.input.resource.kind, &lodged.input.resource.id),
         ..lodged.input
     };
-    Ok(judge(&input, &app.pack.load()).is_proven())
+    let decided = decide::judge(app, input, app.pack.load_full());
+    decided.also_record(app, tx, actor(browser))?;
+    tx.about("decision", id);
+    Ok(decided.decision.is_proven())
 }
 
 /// What the session's key is worth. A phishing-resistant proof makes its device known from now on; without one, `login`

@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use counterfoil_core::{
     assurance::{Acr, Method},
     audit::{
-        event::{Actor, EventKind},
+        event::{Actor, Event, EventKind},
         kind::decision_record_digest,
     },
     authenticator::webauthn::Credential,
@@ -16,6 +16,7 @@ use counterfoil_core::{
     enrolled::Enrolled,
     evidence::Evidence,
     id::{DecisionId, SubjectId},
+    policy::Pack,
     time::Time,
 };
 use counterfoil_store::{DecisionRecord, Tx};
@@ -31,6 +32,8 @@ pub struct Decided {
     pub decision: Decision,
     /// What it depended on.
     pub input: DecisionInput,
+    /// The pack that spoke: what is asked because of it is stated under the same one.
+    pub pack: Arc<Pack>,
 }
 
 /// The stored record: what is needed to decide again, and what was answered.
@@ -46,27 +49,42 @@ pub struct Record {
 
 /// Decides, keeps the record with its event, and only then answers.
 pub async fn decide_and_record(app: &App, input: DecisionInput, actor: Actor) -> Result<Decided, Problem> {
-    let pack = app.pack.load();
+    let decided = judge(app, input, app.pack.load_full());
+    let mut tx = Tx::new(decided.input.now);
+    let event = decided.record(app, &mut tx, actor)?;
+    tx.commit(&app.store, event).await?;
+    Ok(decided)
+}
+
+/// Decides by this pack. Whoever acts on it puts the record into the unit that does.
+pub fn judge(app: &App, input: DecisionInput, pack: Arc<Pack>) -> Decided {
     let decision = decide(&input, &pack);
     if decision.is_alarm() {
         tracing::error!(action = input.action, reason = decision.grounds().reason_admin, "a policy failed to evaluate");
     }
-    let id = DecisionId::new(input.now, app.random.id());
-    let mut tx = Tx::new(input.now);
-    let event = record(app, &mut tx, id, &input, &decision, actor)?;
-    tx.commit(&app.store, event).await?;
-    Ok(Decided { id, decision, input })
+    Decided { id: DecisionId::new(input.now, app.random.id()), decision, input, pack }
 }
 
-/// Adds a decision's record to a unit and gives its event.
-pub fn record(
-    app: &App,
-    tx: &mut Tx,
-    id: DecisionId,
-    input: &DecisionInput,
-    decision: &Decision,
-    actor: Actor,
-) -> Result<counterfoil_core::audit::event::Event, Problem> {
+impl Decided {
+    /// Adds the record to a unit that is committed with the event that this gives.
+    pub fn record(&self, app: &App, tx: &mut Tx, actor: Actor) -> Result<Event, Problem> {
+        let (record, event) = record(app, self, actor)?;
+        tx.record_decision(&record);
+        Ok(event)
+    }
+
+    /// Adds the record and its event to a unit that does what follows from it.
+    pub fn also_record(&self, app: &App, tx: &mut Tx, actor: Actor) -> Result<(), Problem> {
+        let (record, event) = record(app, self, actor)?;
+        tx.also_decision(&record, event);
+        Ok(())
+    }
+}
+
+/// What is kept of a decision, and the event that commits to it.
+fn record(app: &App, decided: &Decided, actor: Actor) -> Result<(DecisionRecord, Event), Problem> {
+    let Decided { id, decision, input, .. } = decided;
+    let id = *id;
     let salt = app.random.bytes::<16>();
     let answer = decision.record();
     let (tier, outcome, txn_digest, version) =
@@ -86,7 +104,7 @@ pub fn record(
         audience: input.audience.clone(),
         txn_digest,
     };
-    tx.record_decision(&DecisionRecord {
+    let record = DecisionRecord {
         id,
         at: input.now,
         subject: input.subject.as_ref().map(|subject| subject.id.to_string()).unwrap_or_default(),
@@ -100,8 +118,8 @@ pub fn record(
         txn_digest,
         policy_version: version,
         body,
-    });
-    Ok(app.event(input.now, actor, kind))
+    };
+    Ok((record, app.event(input.now, actor, kind)))
 }
 
 #[derive(Serialize)]
@@ -193,7 +211,7 @@ mod tests {
         enrolled::EnrolledState,
         evidence::SessionFacts,
         id::{AuthenticatorId, LoginId, SessionId},
-        policy::{Pack, default_pack},
+        policy::default_pack,
         subject::Subject,
     };
 

@@ -23,12 +23,12 @@ use counterfoil_core::{
     audit::event::{EventKind, ReportedOutcome},
     authenticator::webauthn::{Credential, RegistrationResponse, check_registration, parse_attestation_object},
     challenge::Challenge,
-    decision::DecisionInput,
     digest::Digest,
     enrolled::{DisabledWhy, Enrolled, EnrolledState, Rest},
     evidence::Evidence,
-    id::{AuthenticatorId, ChallengeId, DecisionId, InvitationId, SubjectId},
+    id::{AuthenticatorId, ChallengeId, InvitationId, SubjectId},
     limits,
+    policy::Pack,
     statement::Purpose,
     subject::Subject,
     time::Time,
@@ -37,7 +37,7 @@ use counterfoil_core::{
 use counterfoil_store::{ChallengeRecord, Invitation, InvitationState, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use webauthn_rs_core::{
     WebauthnCore,
     proto::{
@@ -154,11 +154,11 @@ pub(super) async fn offer<T>(
         None => Worth::of_session(grounds.evidence, now),
     };
     let pending = ask(app, person, worth, invitation.as_ref().map(|invitation| invitation.id), None)?;
-    let decided = grounds.decided.map(|decided| (decided.id, &decided.input));
+    let pack = grounds.decided.map_or_else(|| app.pack.load_full(), |decided| Arc::clone(&decided.pack));
     let opening = Opening {
         subject: Some(subject.id),
         tier: grounds.decided.and_then(|decided| decided.decision.grounds().tier),
-        ..opening(browser, decided, &pending)?
+        ..opening(browser, &pack, grounds.decided, &pending)?
     };
     let mut tx = Tx::new(now);
     let (challenge, event) = open_challenge(app, &mut tx, opening, None)?;
@@ -183,7 +183,8 @@ async fn further<T>(
             let worth = Worth::vouched(confirmed.proof().ceiling, now);
             let pending = ask(app, person, worth, None, Some(by_older))?;
             let mut tx = Tx::new(now);
-            let opening = opening(browser, Some(confirmed.decided()), &pending)?;
+            let decided = confirmed.decided();
+            let opening = opening(browser, &decided.pack, Some(decided), &pending)?;
             let (ceremony, event) = open_challenge(app, &mut tx, opening, None)?;
             let answer = json!({"outcome": "spent", "ceremony": ceremony});
             tx.require_authenticator(confirmed.proof().authenticator);
@@ -231,15 +232,16 @@ async fn stored<T>(
 
 fn opening<'a, T>(
     browser: &'a Browser<T>,
-    decided: Option<(DecisionId, &'a DecisionInput)>,
+    pack: &'a Pack,
+    decided: Option<&'a decide::Decided>,
     pending: &Pending,
 ) -> Result<Opening<'a>, Problem> {
     Ok(Opening {
-        decision: decided.map(|(id, _)| id),
-        input: decided.map(|(_, input)| input),
+        decision: decided.map(|decided| decided.id),
+        input: decided.map(|decided| &decided.input),
         registration: Some(serde_json::to_value(pending).map_err(Problem::internal)?),
         registration_challenge: Some(Digest::of(&decode(&pending.challenge)?)),
-        ..Opening::new(browser, Purpose::Enrolment)
+        ..Opening::new(browser, Purpose::Enrolment, pack)
     })
 }
 

@@ -1,6 +1,6 @@
 //! A challenge is opened: its statement is committed and logged before anything of it is shown (DESIGN §5).
 
-use super::decide;
+use super::decide::{self, Decided};
 use crate::{app::App, browser::Browser, page::Lang, problem::Problem};
 use counterfoil_core::{
     assurance::{Method, Tier},
@@ -11,6 +11,7 @@ use counterfoil_core::{
     digest::Digest,
     id::{AuthenticatorId, ChallengeId, DecisionId, SubjectId},
     limits,
+    policy::Pack,
     requirement::Requirement,
     session::Session,
     statement::{Displayed, Initiator, Nonce, Purpose, ResourceRef, SignerRole, Statement},
@@ -25,6 +26,8 @@ use serde_json::{Value, json};
 pub struct Opening<'a> {
     /// What the answer is for.
     pub purpose: Purpose,
+    /// The pack that asked, which the statement names and which shows the transaction.
+    pub pack: &'a Pack,
     /// The session that it belongs to.
     pub session: &'a Session,
     /// Who answers, where that is known.
@@ -57,9 +60,10 @@ pub struct Opening<'a> {
 
 impl<'a> Opening<'a> {
     /// About the person of this session, if it is anybody's, to be answered with a passkey. The rest is nothing.
-    pub fn new<T>(browser: &'a Browser<T>, purpose: Purpose) -> Self {
+    pub fn new<T>(browser: &'a Browser<T>, purpose: Purpose, pack: &'a Pack) -> Self {
         Self {
             purpose,
+            pack,
             session: &browser.session,
             subject: browser.session.signed_in().map(|signed_in| signed_in.subject),
             decision: None,
@@ -77,22 +81,23 @@ impl<'a> Opening<'a> {
         }
     }
 
-    /// Exactly what a decision asks for; `purpose` says whether of its transaction or of the person alone.
+    /// Exactly what a decision asks for; `purpose` says whether of its transaction or of the person alone. `opens` is the
+    /// decision that opens it: this one, or the one that it made again.
     pub fn asked<T>(
         browser: &'a Browser<T>,
         purpose: Purpose,
-        decision: Option<DecisionId>,
-        input: &'a DecisionInput,
+        opens: Option<DecisionId>,
+        decided: &'a Decided,
         step_up: &'a StepUp,
     ) -> Self {
         Self {
-            decision,
-            input: Some(input),
+            decision: opens,
+            input: Some(&decided.input),
             tier: step_up.grounds.tier,
             transaction: step_up.transaction.as_ref().filter(|_| purpose == Purpose::Transaction),
             requirement: Some(&step_up.requirement),
             asked: vec![step_up.requirement.method],
-            ..Self::new(browser, purpose)
+            ..Self::new(browser, purpose, &decided.pack)
         }
     }
 }
@@ -119,7 +124,7 @@ pub fn open_challenge(
 }
 
 fn build(app: &App, id: ChallengeId, opening: &Opening<'_>) -> Result<Challenge, Problem> {
-    let pack = app.pack.load();
+    let pack = opening.pack;
     let display = opening.transaction.and_then(|transaction| pack.render(transaction, opening.lang.tag()));
     let input = opening.input;
     let statement = Statement {

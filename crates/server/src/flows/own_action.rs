@@ -19,7 +19,7 @@ use crate::{
 use counterfoil_core::{
     audit::event::{EventKind, ReportedOutcome},
     challenge::ChallengeState,
-    decision::{Asserted, Decision, DecisionInput, Denial, NetworkFacts, Posture, RiskFacts, decide as judge},
+    decision::{Asserted, Decision, DecisionInput, Denial, NetworkFacts, Posture, RiskFacts},
     digest::Digest,
     evidence::ProofFact,
     id::{ChallengeId, DecisionId, LoginId, SubjectId},
@@ -97,7 +97,7 @@ async fn leads_on<T>(
     };
     let opening = Opening {
         return_to: Some(back.to_owned()),
-        ..Opening::asked(browser, purpose, Some(decided.id), &decided.input, step_up)
+        ..Opening::asked(browser, purpose, Some(decided.id), decided, step_up)
     };
     let mut tx = Tx::new(browser.visit.now);
     let (challenge, event) = open_challenge(app, &mut tx, opening, None)?;
@@ -126,9 +126,7 @@ fn denied<T>(browser: &Browser<T>, id: DecisionId, decision: &Decision) -> Probl
 /// INVARIANT: made by [`confirmed`] alone, out of a permit. Neither `Clone` nor read from anywhere.
 #[must_use = "nothing is done before it is spent"]
 pub struct Confirmed {
-    decision: DecisionId,
-    input: DecisionInput,
-    permitted: Decision,
+    decided: Decided,
     transaction: Transaction,
     record: ChallengeRecord,
     digest: Digest,
@@ -184,20 +182,20 @@ pub async fn confirmed<T>(
     input.transaction = Some(transaction.clone());
     input.redemption_id = Some(id.to_string());
     input.evidence.proofs.push(proof.clone());
-    let permitted = judge(&input, &pack);
-    let signed = match &permitted {
+    let decided = decide::judge(app, input, pack);
+    let signed = match &decided.decision {
         Decision::Permit(permit) => permit.transaction().cloned(),
         _ => None,
     };
     let Some(transaction) = signed else {
         // The refusal is a record too.
-        let refused = decide::decide_and_record(app, input, actor(browser)).await?;
-        return Err(denied(browser, refused.id, &refused.decision));
+        let mut tx = Tx::new(now);
+        let event = decided.record(app, &mut tx, actor(browser))?;
+        tx.commit(&app.store, event).await?;
+        return Err(denied(browser, decided.id, &decided.decision));
     };
     Ok(Standing::Fresh(Box::new(Confirmed {
-        decision: DecisionId::new(now, app.random.id()),
-        input,
-        permitted,
+        decided,
         transaction,
         proof: proof.clone(),
         record: stored.record,
@@ -211,7 +209,7 @@ pub async fn confirmed<T>(
 impl Confirmed {
     /// The action.
     pub fn action(&self) -> &str {
-        &self.input.action
+        &self.decided.input.action
     }
 
     /// What was shown for it.
@@ -225,9 +223,9 @@ impl Confirmed {
         value.ok_or_else(|| Problem::internal("a signed transaction lacks a member"))
     }
 
-    /// The decision and input that a challenge opened on the strength of this is to name.
-    pub fn decided(&self) -> (DecisionId, &DecisionInput) {
-        (self.decision, &self.input)
+    /// The decision that a challenge opened on the strength of this is to name.
+    pub fn decided(&self) -> &Decided {
+        &self.decided
     }
 
     /// Adds the decision and the spend to the unit that does it; `answer` is what everybody is told who asks again.
@@ -241,11 +239,11 @@ impl Confirmed {
         executed: bool,
     ) -> Result<(), Problem> {
         let now = browser.visit.now;
-        let event = decide::record(app, tx, self.decision, &self.input, &self.permitted, actor(browser))?;
-        tx.also(event);
+        self.decided.also_record(app, tx, actor(browser))?;
         let (challenge, redemption_id) = (self.record.id, self.record.id.to_string());
         let (audience, redemption) = (app.issuer.as_str().to_owned(), Digest::of(redemption_id.as_bytes()));
-        let policy_version = app.pack.load().version();
+        // The one that permitted it: the unit demands that it still is the active one.
+        let policy_version = self.decided.pack.version();
         // What signed it must still be in use: who removes a stolen passkey removes what it has signed and not yet done.
         tx.require_session(&browser.session).require_authenticator(self.proof.authenticator);
         tx.redeem(

@@ -101,7 +101,8 @@ pub fn own_path(to: Option<&str>) -> String {
 
 async fn begin<T>(app: &App, browser: &Browser<T>, to: String) -> Result<UnderWay, Problem> {
     let mut tx = Tx::new(browser.visit.now);
-    let opening = Opening { return_to: Some(to), ..Opening::new(browser, Purpose::SignIn) };
+    let pack = app.pack.load_full();
+    let opening = Opening { return_to: Some(to), ..Opening::new(browser, Purpose::SignIn, &pack) };
     let (id, event) = open_challenge(app, &mut tx, opening, None)?;
     tx.commit(&app.store, event).await?;
     under_way(app, browser, id).await
@@ -322,12 +323,13 @@ async fn after_password<T>(
         tx.extend_login(signed_in.login, &[&password]);
     }
     tx.change_session(&Session { state: begun.clone(), ..browser.session.clone() });
+    let pack = app.pack.load_full();
     let next = Opening {
         subject: Some(subject.id),
         request: under_way.request.as_ref(),
         return_to,
         asked,
-        ..Opening::new(browser, Purpose::SignIn)
+        ..Opening::new(browser, Purpose::SignIn, &pack)
     };
     let (id, event) = open_challenge(app, &mut tx, next, None)?;
     tx.commit(&app.store, event).await?;

@@ -182,15 +182,33 @@ fn reason(record: &Record, lang: &str) -> String {
 }
 
 /// Confirmed with a passkey. Who uses one in two places at once meets a record that has just changed: it is read again, once,
-/// and judged again by what it says now.
+/// and judged again by what it says now. Who confirms one challenge twice at once is told that it has its answer.
 pub async fn by_passkey<T>(
     app: &App,
     browser: &Browser<T>,
     id: ChallengeId,
     response: Assertion,
 ) -> Result<Answered, Problem> {
-    match with_passkey(app, browser, id, response.clone()).await {
+    let done = match with_passkey(app, browser, id, response.clone()).await {
         Err(problem) if problem.kind() == Kind::CONFLICT => with_passkey(app, browser, id, response).await,
+        done => done,
+    };
+    or_answered(app, browser, id, done).await
+}
+
+/// Whoever lost to another answer of the same challenge learns that, and not that something has changed.
+async fn or_answered<T>(
+    app: &App,
+    browser: &Browser<T>,
+    id: ChallengeId,
+    done: Result<Answered, Problem>,
+) -> Result<Answered, Problem> {
+    match done {
+        Err(problem) if problem.kind() == Kind::CONFLICT => {
+            let now = stored(app, browser, id).await?.challenge;
+            let waits = matches!(now.state(), ChallengeState::Open { .. });
+            Err(if waits { problem } else { Problem::new(Kind::ANSWERED) })
+        }
         done => done,
     }
 }
@@ -233,7 +251,8 @@ pub async fn by_code<T>(app: &App, browser: &Browser<T>, id: ChallengeId, code: 
     counted.right(&mut tx);
     tx.spend(SpendKey::totp_step(app_code.id, step), now.plus_seconds(limits::TOTP_STEP_SECONDS * 4));
     tx.change_authenticator(&app_code.clone().used(now));
-    match confirm(app, browser, tx, stored, app_code, proof).await {
+    let done = confirm(app, browser, tx, stored, app_code, proof).await;
+    match or_answered(app, browser, id, done).await {
         Err(problem) if problem.kind() == Kind::CONFLICT => Err(Problem::new(Kind::CODE_REFUSED)),
         other => other,
     }
@@ -374,14 +393,15 @@ pub async fn refuse<T>(app: &App, browser: &Browser<T>, id: ChallengeId, alarm: 
     let mut tx = Tx::new(now);
     tx.change_challenge(&open_challenge::record(&challenge, stored.record.version)?);
     let kind = EventKind::ChallengeRefused { challenge: id, alarm };
-    tx.commit(&app.store, app.event(now, actor(browser), kind)).await?;
+    let done = tx.commit(&app.store, app.event(now, actor(browser), kind)).await;
+    let receipt = receipt(&challenge).ok_or_else(|| Problem::internal("a refused challenge has a receipt"))?;
     let denied = OAuthError::new(ErrorCode::AccessDenied, "The person refused.");
     let next = match &stored.request {
         Some(request) => Some(error_location(request, &denied, &app.issuer)),
         None => challenge.opening().return_to.clone(),
     };
-    let receipt = receipt(&challenge).ok_or_else(|| Problem::internal("a refused challenge has a receipt"))?;
-    Ok(Answered { next, receipt })
+    let done = done.map(|_| Answered { next, receipt }).map_err(Problem::from);
+    or_answered(app, browser, id, done).await
 }
 
 /// The page that an evaluation's `challenge_uri` leads to: what will be asked, and the way back. It opens nothing.

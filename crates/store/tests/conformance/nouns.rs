@@ -110,6 +110,18 @@ async fn every_noun_comes_back_as_it_went_in(house: House) {
     assert!(recorded.current && recorded.record == decision);
     assert!(store.log().event_at(recorded.run, recorded.number).await.unwrap().is_some());
     assert_eq!(store.decisions(&Default::default()).await.unwrap(), [recorded]);
+    // One on the way of something else has its own place, behind the event of that.
+    let (first, second) = (people::decision(now, person.subject.id), people::decision(now, person.subject.id));
+    let said = [crate::support::event(now), crate::support::event(now), crate::support::event(now)];
+    let [main, one, two] = said.clone();
+    let mut tx = Tx::new(now);
+    tx.also_decision(&first, one).also_decision(&second, two);
+    let _ = tx.commit(&store, main).await.unwrap();
+    for (decision, event) in [(first, &said[1]), (second, &said[2])] {
+        let recorded = store.decision(decision.id).await.unwrap().unwrap();
+        let found = store.log().event_at(recorded.run, recorded.number).await.unwrap().unwrap();
+        assert_eq!(found.id, event.id);
+    }
     assert_eq!(store.pushed_request("request").await.unwrap(), Some(request.clone()));
     assert_eq!(store.code(&code.hash).await.unwrap(), Some(code.clone()));
     assert_eq!(store.tokens_of_code(&code.hash).await.unwrap(), std::slice::from_ref(&token));

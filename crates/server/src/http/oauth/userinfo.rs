@@ -1,4 +1,9 @@
 //! `GET /oauth/userinfo` (OpenID Connect Core §5.3).
+//!
+//! It takes "an access token obtained through OpenID Connect authentication": of a person, from a sign-in with scope
+//! `openid`, and of nothing else. The audience is not looked at. A client has one token, whose `aud` is the API that it
+//! is for (CONTRACT §5), and every OpenID Connect client presents that one here; it cannot be used by the API, which does
+//! not hold its key (RFC 9449). Decision 18.
 
 use crate::{
     app::App,
@@ -14,7 +19,9 @@ use std::sync::Arc;
 /// What the token's scopes allow to be told.
 pub async fn handle(State(app): State<Arc<App>>, TokenHolder(token): TokenHolder) -> Result<Json<UserInfo>, Problem> {
     let forbidden = || Problem::new(Kind::FORBIDDEN).detail("the token has no scope openid");
-    let sub = token.subject().filter(|_| token.has_scope("openid")).ok_or_else(forbidden)?;
+    // A transaction's token has no scope either; that it never will is not for this file to know.
+    let of_sign_in = token.has_scope("openid") && token.claims().txn.is_none();
+    let sub = token.subject().filter(|_| of_sign_in).ok_or_else(forbidden)?;
     let person = decide::person(&app, sub).await?.filter(|person| person.subject.is_active());
     let person = person.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
     let profile = token.has_scope("profile");
