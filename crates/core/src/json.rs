@@ -3,6 +3,10 @@
 //! Duplicate member names, lone surrogates, numbers that a double cannot hold, trailing data and deep nesting are
 //! errors that name their place. Everything from outside comes in through here, never through a lenient reader.
 
+mod shape;
+
+pub use shape::read;
+
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::{cell::RefCell, fmt};

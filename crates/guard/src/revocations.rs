@@ -83,6 +83,19 @@ struct Event {
     id: String,
 }
 
+/// A heartbeat's `data`: at which moment there was nothing more to tell. One that does not say is taken as it comes.
+#[derive(Deserialize)]
+struct Heartbeat {
+    at: Option<Time>,
+}
+
+impl Heartbeat {
+    /// Was it held back on its way, by something between the issuer and us? Within both clocks' error nobody can tell.
+    fn is_late(&self, wall: Time) -> bool {
+        self.at.is_some_and(|at| wall.seconds_since(at) > CLOCK_LEEWAY_SECONDS)
+    }
+}
+
 /// What a frame was about, as far as its hearer must act on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -120,8 +133,9 @@ impl Revocations {
         self.heard_at.is_some()
     }
 
-    /// Takes a frame. A heartbeat means "you have all there is": only it ends a silence, so that a backlog that is still
-    /// being read cannot pass for news.
+    /// Takes a frame. A heartbeat means "at that moment you had all there is": only it ends a silence, so that a backlog that
+    /// is still being read cannot pass for news; and none that says a moment long gone, so that neither can one that was
+    /// held back.
     ///
     /// # Errors
     /// [`UnreadableEvent`] for an event that is not ours: the connection is then to be given up, for what it said may
@@ -129,7 +143,10 @@ impl Revocations {
     pub fn hear(&mut self, frame: Frame, now: Monotonic, wall: Time) -> Result<News, UnreadableEvent> {
         let news = match frame.event.as_str() {
             "heartbeat" => {
-                self.heard_at = Some(now);
+                let heartbeat: Heartbeat = serde_json::from_str(&frame.data).map_err(|_| UnreadableEvent)?;
+                if !heartbeat.is_late(wall) {
+                    self.heard_at = Some(now);
+                }
                 News::Other
             }
             "revoked" => self.revoke(&frame.data, now, wall)?,
@@ -246,6 +263,26 @@ mod tests {
     }
 
     #[test]
+    fn a_heartbeat_of_a_moment_long_gone_ends_no_silence() {
+        let heartbeat =
+            |seconds: i64| frame("heartbeat", &format!(r#"{{"at":{}}}"#, WALL.plus_seconds(seconds).millis()));
+        for (seconds, verdict) in [
+            (0, Ok(())),
+            (-CLOCK_LEEWAY_SECONDS, Ok(())),
+            (-CLOCK_LEEWAY_SECONDS - 1, Err(RevocationFault::Silent)),
+            // Our clock is behind, or the issuer's is ahead: it is news all the same.
+            (3_600, Ok(())),
+        ] {
+            let mut state = listening();
+            state.hear(heartbeat(seconds), at(60_000), WALL).map(drop).unwrap();
+            assert_eq!(state.check(&token(), Effect::Write, at(60_000)), verdict, "{seconds} s");
+        }
+        let mut state = Revocations::default();
+        state.hear(heartbeat(-60), at(0), WALL).map(drop).unwrap();
+        assert!(!state.is_ready(), "the first one is no other");
+    }
+
+    #[test]
     fn what_is_revoked_is_refused_and_nothing_else() {
         for (data, verdict) in [
             (r#"{"kind":"login","id":"l1"}"#, Err(RevocationFault::Revoked)),
@@ -266,6 +303,8 @@ mod tests {
     fn an_event_that_cannot_be_read_breaks_the_stream_and_is_no_heartbeat() {
         for (event, data) in [
             ("message", "{}"),
+            ("heartbeat", "not json"),
+            ("heartbeat", r#"{"at":"now"}"#),
             ("revoked", "{}"),
             ("revoked", "not json"),
             ("revoked", r#"{"kind":"planet","id":"x"}"#),

@@ -68,10 +68,9 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value = json::parse_strict(bytes, limits::JSON_DEPTH)
         .map_err(|error| Problem::new(Kind::INVALID_REQUEST).detail(error.to_string()))?;
     if !value.is_object() {
-        // serde would read a list as a struct whose members stand in order: a second spelling that nobody has declared.
         return Err(Problem::new(Kind::INVALID_REQUEST).detail("an object is expected"));
     }
-    T::deserialize(value).map_err(|error| Problem::new(Kind::INVALID_REQUEST).detail(error.to_string()))
+    json::read(value).map_err(|error| Problem::new(Kind::INVALID_REQUEST).detail(error.to_string()))
 }
 
 /// The address a request came from, looking through proxies that we were told to believe.

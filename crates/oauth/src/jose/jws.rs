@@ -2,7 +2,11 @@
 
 use super::{Algorithm, JoseError, Jwk, VerifyingKey};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use counterfoil_core::{digest::Digest, json::parse_strict, limits};
+use counterfoil_core::{
+    digest::Digest,
+    json::{self, parse_strict},
+    limits,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -171,7 +175,7 @@ impl<'a> Jws<'a> {
         let Verified { content, header, thumbprint } = self.verify_bytes(key)?;
         let value = parse_strict(&content, limits::JSON_DEPTH)
             .map_err(|_| JoseError::Claims("not JSON with each name once".into()))?;
-        let content = serde_json::from_value(value).map_err(|error| JoseError::Claims(without_values(&error)))?;
+        let content = json::read(value).map_err(|error| JoseError::Claims(without_values(&error)))?;
         Ok(Verified { content, header, thumbprint })
     }
 

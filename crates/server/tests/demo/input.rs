@@ -76,6 +76,52 @@ fn a_body_that_cannot_be_read_changes_nothing_anywhere() {
     assert_eq!(browser.post("/me", &json!({})).status, 200, "the session is as good as before");
 }
 
+#[test]
+fn a_list_is_no_object_at_any_depth() {
+    let demo = Demo::start();
+    let mut browser = Browser::new(&demo);
+    let id = "01a2010a-51fe-7e1f-9893-d6b45adab2c5";
+    let key = demo.api_key();
+    let api = |path: &str, body: &Value| demo.call("POST", path, &[("authorization", &key), JSON], &body.to_string());
+    let proof = |dpop: Value| json!({"access_token": "x.y.z", "dpop": dpop, "txn_digest": "A".repeat(43), "redemption_id": "0123456789abcdef"});
+    let (object, list) = (
+        json!({"proof": "x", "method": "PUT", "uri": "https://a.example/"}),
+        json!(["x", "PUT", "https://a.example/"]),
+    );
+    let question = |dpop: &Value, subject: Value| {
+        json!({
+            "subject": subject, "action": {"name": "balance.read"}, "resource": {"type": "account", "id": "1"},
+            "context": {"access_token": "x.y.z", "dpop": dpop},
+        })
+    };
+    let subject = json!({"type": "user", "id": "nobody"});
+    let credential =
+        |response: Value| json!({"id": "AQID", "rawId": "AQID", "type": "public-key", "response": response});
+    let begun = browser.post("/sign-in", &json!({})).json();
+    let sign_in = |response: Value| json!({"challenge": begun["challenge"], "credential": credential(response)});
+    let response = json!({"clientDataJSON": "AQ", "authenticatorData": "AQ", "signature": "AQ"});
+    for (what, read, refused) in [
+        ("redeem", api("/v1/redeem", &proof(object.clone())), api("/v1/redeem", &proof(list.clone()))),
+        (
+            "evaluation's proof",
+            api("/access/v1/evaluation", &question(&object, subject.clone())),
+            api("/access/v1/evaluation", &question(&list, subject.clone())),
+        ),
+        (
+            "evaluation's subject",
+            api("/access/v1/evaluation", &question(&object, subject.clone())),
+            api("/access/v1/evaluation", &question(&object, json!(["user", "nobody"]))),
+        ),
+    ] {
+        assert_ne!(read.json()["code"], "invalid-request", "{what}: {read:?}");
+        assert_eq!((refused.status, &refused.json()["code"]), (400, &json!("invalid-request")), "{what}: {refused:?}");
+    }
+    let read = browser.post("/sign-in/passkey", &sign_in(response));
+    assert_eq!(read.status, 422, "{read:?}");
+    let refused = browser.post("/sign-in/passkey", &sign_in(json!(["AQ", "AQ", "AQ"])));
+    assert!(matches!(refused.status, 400 | 422), "{id}: {refused:?}");
+}
+
 /// The big list of naughty strings; says so where it is absent.
 fn naughty() -> Option<Vec<String>> {
     let vectors = std::env::var_os("COUNTERFOIL_VECTORS")

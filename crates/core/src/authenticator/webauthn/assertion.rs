@@ -57,8 +57,8 @@ struct Response {
 impl Assertion {
     /// Reads what `PublicKeyCredential.toJSON()` gave. Unknown members are refused.
     pub fn from_json(json: serde_json::Value) -> Result<Self, InvalidAssertion> {
-        let answer: AuthenticationResponse = serde_json::from_value(json)
-            .map_err(|_| InvalidAssertion("a member is missing, unknown or of another type"))?;
+        let answer: AuthenticationResponse =
+            crate::json::read(json).map_err(|_| InvalidAssertion("a member is missing, unknown or of another type"))?;
         if answer.kind != "public-key" {
             return Err(InvalidAssertion("type is not public-key"));
         }

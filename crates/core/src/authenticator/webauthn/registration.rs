@@ -79,8 +79,7 @@ impl RegistrationResponse {
     /// Reads what `PublicKeyCredential.toJSON()` gave. Members that only repeat the attestation object are ignored.
     pub fn from_json(json: serde_json::Value) -> Result<Self, RegistrationError> {
         let malformed = RegistrationError::Malformed;
-        let outer: Outer =
-            serde_json::from_value(json).map_err(|_| malformed("a member is missing or of another type"))?;
+        let outer: Outer = crate::json::read(json).map_err(|_| malformed("a member is missing or of another type"))?;
         if outer.kind != "public-key" || outer.id != outer.raw_id {
             return Err(malformed("type or rawId"));
         }

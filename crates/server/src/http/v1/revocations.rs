@@ -1,6 +1,6 @@
 //! `GET /v1/revocations`: server-sent events with a cursor and a heartbeat each second (CONTRACT §6).
 //!
-//! A heartbeat is sent only when everything committed before it has been: it means "you have all there is".
+//! A heartbeat is sent only when everything committed before it has been: it means "at this moment you had all there is".
 
 use crate::{app::App, http::caller::ApiCaller, problem::Problem};
 use axum::{
@@ -90,12 +90,14 @@ impl Reader {
                 continue;
             }
             signal.mark_unchanged();
+            // Before it is read: what is committed from here on, the next heartbeat speaks of.
+            let asked = self.app.now();
             self.ready = self.app.store.feed(self.position, PAGE).await.ok()?.into();
             if !self.ready.is_empty() {
                 continue;
             }
             if std::mem::take(&mut self.due) {
-                return Some(Event::default().event("heartbeat").data("{}"));
+                return Some(Event::default().event("heartbeat").data(json!({"at": asked}).to_string()));
             }
             tokio::select! {
                 _ = self.beat.tick() => self.due = true,

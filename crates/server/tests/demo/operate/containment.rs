@@ -158,3 +158,20 @@ fn what_codes_are_worth_on_a_device_ends_with_the_login_that_made_it_known(engin
     assert_eq!(owner.post("/me", &json!({})).status, 200, "what is older is not touched");
     crate::browser::Browser::new(&demo).sign_in_with(&passkey);
 }
+
+#[test]
+fn a_heartbeat_says_of_which_moment_it_speaks() {
+    let demo = crate::harness::Demo::start();
+    let key = demo.api_key();
+    let before = crate::clock::now();
+    let mut stream = TcpStream::connect(("127.0.0.1", demo.port())).unwrap();
+    let request = demo.request("GET", "/v1/revocations", &[("authorization", &key)], "");
+    stream.write_all(&request).unwrap();
+    let beats = BufReader::new(stream).lines().map_while(Result::ok).filter_map(|line| {
+        let data: serde_json::Value = serde_json::from_str(line.strip_prefix("data:")?.trim()).unwrap();
+        data["at"].as_i64()
+    });
+    let beats: Vec<i64> = beats.take(2).collect();
+    assert!(before.millis() <= beats[0] && beats[0] <= beats[1], "{beats:?}");
+    assert!(beats[1] < crate::clock::now().plus_seconds(1).millis(), "{beats:?}");
+}
