@@ -3,10 +3,12 @@
 // A test that cannot go on should stop.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod agreement;
 mod application;
 mod audit;
 mod authzen;
 mod browser;
+mod chance;
 mod clients;
 mod clock;
 mod cmd;
@@ -20,6 +22,7 @@ mod evidence;
 mod harness;
 mod input;
 mod journey;
+mod laundering;
 mod logbook;
 mod node;
 mod operate;
