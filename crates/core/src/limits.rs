@@ -91,6 +91,8 @@ pub const TOTP_SECRET_BYTES: usize = 20;
 pub const CONSECUTIVE_FAILURES: u32 = 100;
 /// Guesses that nobody has to wait for: what an honest person needs to find the right password.
 pub const FREE_GUESSES: u32 = 5;
+/// Times that a guess looks again because another one came in between; by then it has found out that it must wait.
+pub const GUESS_ROUNDS: u32 = 4 * FREE_GUESSES;
 /// The first wait after those; each further guess doubles it.
 pub const GUESS_WAIT_SECONDS: i64 = 30;
 /// The longest wait, so that somebody else's guesses do not keep the owner's new browser out for days.

@@ -1,6 +1,7 @@
 //! How many guesses an authenticator takes, and how long the next one has to wait (SP 800-63B-4 §3.2.2).
 //!
-//! Each guess is written down before it is compared, so that guesses that come at once are all counted. Two counts:
+//! Each guess is written down before it is compared, one after the other: each takes the turn after the newest that it found,
+//! so that of many that come at once the first few are compared and the others wait for those. Two counts:
 //!
 //! - **In a series**, over all browsers: what was compared since the last success. Too many disable the authenticator.
 //! - **Lately**, for browsers that the person is known by, and apart from them for all others: more of them wait longer.
@@ -29,8 +30,16 @@ pub enum Guess {
 pub struct Earlier {
     /// How many there were lately.
     pub guesses: u32,
-    /// When the newest was made.
+    /// When the newest was made, however long ago.
     pub newest: Option<Time>,
+}
+
+impl Earlier {
+    /// When a guess at `now` counts as made: after all of these, so that the newest is always the last that had its turn,
+    /// whichever node's clock is behind.
+    pub fn next_at(&self, now: Time) -> Time {
+        self.newest.map_or(now, |newest| now.max(Time::from_millis(newest.millis().saturating_add(1))))
+    }
 }
 
 /// Seconds between the newest of `guesses` and the next one: none for the first few, then twice as long each time.
@@ -75,6 +84,16 @@ mod tests {
         assert_eq!(waits.get(FREE_GUESSES as usize), Some(&GUESS_WAIT_SECONDS));
         assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]), "{waits:?}");
         assert_eq!((waits.last(), wait_seconds(u32::MAX)), (Some(&GUESS_WAIT_SECONDS_MAX), GUESS_WAIT_SECONDS_MAX));
+    }
+
+    #[test]
+    fn each_guess_is_made_after_all_before_it() {
+        let now = Time::from_seconds(1_800_000_000);
+        assert_eq!(Earlier::default().next_at(now), now);
+        for (newest, expected) in [(-1, 0), (0, 1), (5_000, 5_001)] {
+            let at = |millis: i64| Time::from_millis(now.millis() + millis);
+            assert_eq!(Earlier { guesses: 1, newest: Some(at(newest)) }.next_at(now), at(expected), "{newest}");
+        }
     }
 
     #[test]

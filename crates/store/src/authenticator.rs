@@ -7,13 +7,14 @@ use crate::{
     noun::Noun,
     store::Store,
     table::{self, Table},
-    tx::{Tx, Upkeep, versioned},
+    tx::{SpendKey, Tx, Upkeep, versioned},
     unit::Effect,
 };
 use counterfoil_core::{
     digest::Digest,
     enrolled::{Enrolled, EnrolledState, Secret},
     id::{AuthenticatorId, EventId, SubjectId},
+    limits::GUESS_WINDOW_SECONDS,
     throttle::Earlier,
     time::Time,
 };
@@ -62,7 +63,7 @@ impl Tx {
         }
         if let Some(handle) = &enrolled.handle {
             // A credential id is one person's, for ever (WebAuthn L3 §7.1 step 26).
-            self.spend(crate::SpendKey::new("handle", handle), crate::tx::FOR_EVER);
+            self.spend(SpendKey::new("handle", handle), crate::tx::FOR_EVER);
         }
         self.require_active(enrolled.subject);
         self.about("subject", enrolled.subject).about("authenticator", enrolled.id).add(enrolled)
@@ -90,11 +91,18 @@ pub struct Attempt {
     pub at: Option<(AuthenticatorId, i64)>,
     /// What it makes wait: a fixed word and a digest, so that no name stands here.
     pub slows: String,
-    /// When.
+    /// When: later than whatever slows the same ones down so far ([`Earlier::next_at`]).
     pub when: Time,
+    /// When the newest of those was made that were there: whose turn it is to come next, which one guess takes.
+    pub after: Option<Time>,
 }
 
 impl Attempt {
+    /// The turn after the newest guess. Two that found the same one newest cannot both have it.
+    fn turn(&self) -> SpendKey {
+        SpendKey::new("guess", format_args!("{}:{}", self.slows, self.after.map_or(0, Time::millis)))
+    }
+
     fn row(&self) -> Vec<Value> {
         let (authenticator, series) = self.at.map_or((None, 0), |(id, series)| (Some(id), series));
         vec![
@@ -108,8 +116,10 @@ impl Attempt {
 }
 
 impl Tx {
-    /// A guess was right: it slows nobody down.
+    /// A guess was right: it slows nobody down, and its turn is another's.
     pub fn forget_attempt(&mut self, attempt: &Attempt) -> &mut Self {
+        let turn = vec![Value::text(attempt.turn().to_string())];
+        self.effect(Effect::Delete { table: &table::SPENDS, key: turn });
         self.effect(Effect::Delete { table: &table::ATTEMPTS, key: vec![Value::id(attempt.id)] })
     }
 
@@ -121,10 +131,12 @@ impl Tx {
 }
 
 impl Upkeep {
-    /// A guess, written before it is compared. Then ask [`Store::earlier_attempts`]: what comes too early is not compared,
-    /// and never gets into a series.
-    pub fn record_attempt(&mut self, attempt: &Attempt) -> &mut Self {
-        self.0.effect(Effect::Insert { table: &table::ATTEMPTS, row: attempt.row() });
+    /// A guess, written before it is compared: it comes after the newest that its maker found, and nobody else's does. Of many
+    /// that come at once, one is kept and the others ([`CommitError::spent`]) look again. In no series yet: what turns out to
+    /// have come too early is not compared.
+    pub fn take_turn(&mut self, attempt: &Attempt) -> &mut Self {
+        self.spend(attempt.turn(), self.0.now.plus_seconds(GUESS_WINDOW_SECONDS));
+        self.0.effect(Effect::Insert { table: &table::ATTEMPTS, row: Attempt { at: None, ..attempt.clone() }.row() });
         self
     }
 
@@ -159,15 +171,15 @@ impl Store {
         Ok(rows.first().map(|row| row.int(0)).transpose()?.unwrap_or(0))
     }
 
-    /// The guesses since `since` that slow the same ones down, without `except`. Asked after `except` was written: then the
-    /// one that was committed as the n-th sees at least n-1 others, however many come at once.
+    /// The guesses that slow the same ones down, without `except`: how many since `since`, and the newest of all. Asked again
+    /// after `except` was written, the one that was committed as the n-th sees at least n-1 others that were wrong.
     pub async fn earlier_attempts(
         &self,
         slows: &str,
         since: Time,
         except: Option<EventId>,
     ) -> Result<Earlier, ReadError> {
-        let sql = "SELECT COUNT(*), MAX(at) FROM attempts WHERE slows = $1 AND at >= $2 AND id <> $3";
+        let sql = "SELECT COUNT(CASE WHEN at >= $2 THEN 1 END), MAX(at) FROM attempts WHERE slows = $1 AND id <> $3";
         let except = except.map_or_else(String::new, |id| id.to_string());
         let rows = self.pool().fetch(sql, &[Value::text(slows), Value::time(since), Value::text(except)]).await?;
         let Some(row) = rows.first() else { return Ok(Earlier::default()) };

@@ -1,5 +1,6 @@
-//! Guesses are counted before they are compared, so that however many come at once, no more than the limit ever count
-//! (SP 800-63B-4 §3.2.2: too many disable the authenticator). Between the first few and that limit each waits longer.
+//! Guesses are counted before they are compared, one after the other, so that however many come at once, no more than the
+//! limit ever count (SP 800-63B-4 §3.2.2: too many disable the authenticator). Between the first few and that limit each
+//! waits longer. Of many at once the first few are compared: a burst of the right code is one sign-in.
 //!
 //! A name that nobody has is treated as one that somebody has: the same rows, the same waits, the same answers.
 
@@ -61,20 +62,9 @@ pub async fn count<T>(app: &App, browser: &Browser<T>, target: &Target<'_>) -> R
     let place = if known { browser.session.key_thumbprint.to_string() } else { "other".to_owned() };
     let slows = format!("{word}:{place}:{}", Digest::of(about.as_bytes()));
     let since = now.plus_seconds(-limits::GUESS_WINDOW_SECONDS);
-    // What comes too early is not written down: hammering lengthens nobody's wait.
-    wait(&app.store.earlier_attempts(&slows, since, None).await?, now)?;
-    let attempt = Attempt {
-        id: EventId::new(now, app.random.id()),
-        at: target.enrolled.map(|enrolled| (enrolled.id, enrolled.series)),
-        slows,
-        when: now,
-    };
-    // In no series yet: a burst of guesses that will have to wait must not use up what it is at.
-    let mut unit = Upkeep::new(now);
-    unit.record_attempt(&Attempt { at: None, ..attempt.clone() });
-    unit.commit(&app.store).await?;
-    // Many may have come at once and found nobody before them.
-    wait(&app.store.earlier_attempts(&attempt.slows, since, Some(attempt.id)).await?, now)?;
+    let attempt = turn(app, target.enrolled, slows, since).await?;
+    // A turn that a right guess gave back may have gone to somebody who had looked before others came: they count too.
+    wait(&app.store.earlier_attempts(&attempt.slows, since, Some(attempt.id)).await?, attempt.when)?;
     let mut unit = Upkeep::new(now);
     unit.count_attempt(&attempt);
     unit.commit(&app.store).await?;
@@ -85,6 +75,29 @@ pub async fn count<T>(app: &App, browser: &Browser<T>, target: &Target<'_>) -> R
         }
         _ => Ok(Counted(attempt)),
     }
+}
+
+/// The next turn among the guesses that slow each other down, unless it comes too early. What comes too early is not written
+/// down: hammering lengthens nobody's wait, and uses up nothing.
+async fn turn(app: &App, enrolled: Option<&Enrolled>, slows: String, since: Time) -> Result<Attempt, Problem> {
+    for _ in 0..limits::GUESS_ROUNDS {
+        let now = app.now();
+        let earlier = app.store.earlier_attempts(&slows, since, None).await?;
+        wait(&earlier, now)?;
+        let when = earlier.next_at(now);
+        let id = EventId::new(when, app.random.id());
+        let at = enrolled.map(|enrolled| (enrolled.id, enrolled.series));
+        let attempt = Attempt { id, at, slows: slows.clone(), when, after: earlier.newest };
+        let mut unit = Upkeep::new(now);
+        unit.take_turn(&attempt);
+        match unit.commit(&app.store).await {
+            Ok(()) => return Ok(attempt),
+            // Somebody else's guess came in between.
+            Err(error) if error.spent().is_some() => {}
+            Err(error) => return Err(Problem::from(error)),
+        }
+    }
+    Err(Problem::new(Kind::THROTTLED).with("retry_after_seconds", 1))
 }
 
 /// The same for a code of somebody who is known by now.
