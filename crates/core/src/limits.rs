@@ -12,6 +12,11 @@ pub const HEADERS: usize = 64;
 pub const HEAD_SECONDS: u64 = 30;
 /// Connections at once; more wait in the kernel's queue.
 pub const CONNECTIONS: usize = 4_096;
+/// Connections at once of one address (of IPv6: one /64), so that nobody alone takes all there are. Proxies that are trusted
+/// have no such limit, and an operator may set another.
+pub const CONNECTIONS_PER_NETWORK: usize = 512;
+/// A peer that takes nothing of its answer for so long is cut off: it would hold a connection for ever (slow reads).
+pub const WRITE_SECONDS: u64 = 30;
 /// Nesting of JSON that we accept: deeper documents only exhaust a stack.
 pub const JSON_DEPTH: usize = 32;
 /// Any single name, identifier or URI from outside.
@@ -105,6 +110,10 @@ pub const GUESS_MEMORY_SECONDS: i64 = 365 * 24 * 3600;
 pub const SESSION_RECORD_SECONDS: i64 = 30 * 24 * 3600;
 /// Wrong answers that void a challenge: fewer than disable an authenticator, so that no single challenge can do that.
 pub const CHALLENGE_FAILURES: u32 = 5;
+/// Passwords hashed at once: each takes 19 MiB and a core for tens of milliseconds.
+pub const HASHES_AT_ONCE: usize = 2;
+/// Passwords that wait to be hashed: a few seconds' worth. More are told to come back (503).
+pub const HASHES_WAITING: usize = 64;
 /// A password: long enough for a sentence, short enough to hash.
 pub const PASSWORD_BYTES: usize = 256;
 /// The shortest password (SP 800-63B-4 §3.1.1.2, as one of two factors).
@@ -128,6 +137,16 @@ pub const ENROLMENT_WINDOW_SECONDS: i64 = 24 * 3600;
 pub const SESSION_SECONDS: i64 = 12 * 3600;
 /// … and after this long without a request.
 pub const SESSION_IDLE_SECONDS: i64 = 3600;
+/// Sessions that begin from one address (of IPv6: one /64) within a minute, on one node: each is a row and an event. A whole
+/// office behind one address on a Monday morning; an operator may set another number.
+pub const SESSIONS_PER_NETWORK: u32 = 240;
+/// … and the time in which they are counted.
+pub const SESSIONS_WINDOW_SECONDS: i64 = 60;
+/// Addresses whose new sessions are counted at once.
+pub const SESSIONS_NETWORKS: u64 = 100_000;
+/// Challenges of one session that are open at once: each is a row that lives for minutes. Not of one person: whoever knows
+/// their password could keep them from confirming anything.
+pub const CHALLENGES_PER_SESSION: i64 = 50;
 /// A session with a key nobody knows, born of a proof that can be relayed.
 pub const NEW_KEY_SESSION_SECONDS: i64 = 3600;
 /// A device stays known this long after its last phishing-resistant proof.
@@ -167,6 +186,8 @@ const _: () = {
     assert!(0 < CHALLENGE_FAILURES && CHALLENGE_FAILURES < CONSECUTIVE_FAILURES);
     assert!(0 < FREE_GUESSES && FREE_GUESSES < CONSECUTIVE_FAILURES);
     assert!(0 < GUESS_WAIT_SECONDS && GUESS_WAIT_SECONDS < GUESS_WAIT_SECONDS_MAX);
+    assert!(CONNECTIONS_PER_NETWORK * 8 <= CONNECTIONS, "no address has more than a small part of all connections");
+    assert!(HASHES_AT_ONCE > 0 && CHALLENGES_PER_SESSION > 0 && SESSIONS_PER_NETWORK > 0);
     // Steady guessing keeps the longest wait in force: a window's worth of it is more than the guesses that lead there.
     assert!(GUESS_WINDOW_SECONDS / GUESS_WAIT_SECONDS_MAX > FREE_GUESSES as i64 + 10);
     assert!(GUESS_WAIT_SECONDS << 10 >= GUESS_WAIT_SECONDS_MAX);

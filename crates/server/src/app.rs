@@ -1,8 +1,8 @@
 //! All the state that handlers get: one value, no globals.
 
 use crate::{
-    clock::Clock, config::Config, directory::Directory, facts::Facts, keys::Keys, metrics::Metrics, page,
-    problem::Problem, random::Random,
+    clock::Clock, config::Config, directory::Directory, facts::Facts, hashing::Hashing, keys::Keys, metrics::Metrics,
+    page, random::Random,
 };
 use arc_swap::ArcSwap;
 use counterfoil_core::{
@@ -17,10 +17,6 @@ use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
 };
-use tokio::sync::Semaphore;
-
-/// Passwords hashed at once: each takes 19 MiB and a core for tens of milliseconds.
-const HASHES: usize = 2;
 
 /// Who may call, and what was revoked, is known at most this late. A node that cannot learn it any longer answers no API:
 /// it would go on to believe a key that is revoked (R4).
@@ -53,7 +49,7 @@ pub struct App {
     /// What operators count.
     pub metrics: Arc<Metrics>,
     /// Room for password hashing.
-    pub hashing: Arc<Semaphore>,
+    pub hashing: Hashing,
     /// Shows every mail and message at `/outbox`. Demo only.
     pub demo: bool,
 }
@@ -90,7 +86,7 @@ impl App {
             keys,
             pack: ArcSwap::from_pointee(pack),
             directory: ArcSwap::from_pointee(directory),
-            hashing: Arc::new(Semaphore::new(HASHES)),
+            hashing: Hashing::new(),
             demo,
         }
     }
@@ -124,17 +120,5 @@ impl App {
         personal: [(&'static str, String); N],
     ) -> Event {
         Event { personal: Some(Personal::new(self.random.bytes(), personal)), ..self.event(now, actor, kind) }
-    }
-
-    /// Runs work that holds a core for long (password hashing) off the async threads, a few at a time.
-    pub async fn hash<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-        let permit = Arc::clone(&self.hashing).acquire_owned().await.map_err(Problem::internal)?;
-        tokio::task::spawn_blocking(move || {
-            let done = work();
-            drop(permit);
-            done
-        })
-        .await
-        .map_err(Problem::internal)
     }
 }

@@ -1,5 +1,6 @@
 //! Configuration: one TOML file, read strictly. Policy is not here; it is the pack's.
 
+use counterfoil_core::limits;
 use serde::{Deserialize, Serialize};
 use std::{
     net::SocketAddr,
@@ -65,6 +66,12 @@ pub struct Config {
     /// Addresses whose `X-Forwarded-For` we believe.
     #[serde(default)]
     pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// Connections at once of one address; of a trusted proxy as many as there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections_per_address: Option<usize>,
+    /// Sessions that begin from one address within a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions_per_address: Option<u32>,
 }
 
 /// Files for TLS, PEM.
@@ -110,8 +117,17 @@ impl Config {
         Ok(config)
     }
 
-    /// Refuses what cannot be safe: an issuer that is not an origin, or plain HTTP on anything but loopback.
+    /// Refuses what cannot be safe: an issuer that is not an origin, or plain HTTP on anything but loopback; and what nobody
+    /// could be served under.
     pub fn check(&self) -> Result<(), ConfigError> {
+        if self.connections_per_address.is_some_and(|most| most == 0 || most > limits::CONNECTIONS) {
+            let reason = format!("must be between 1 and {}, which is all there are", limits::CONNECTIONS);
+            return Err(ConfigError::Value { member: "connections_per_address", reason });
+        }
+        if self.sessions_per_address == Some(0) {
+            let reason = "must be at least 1, or nobody could sign in".to_owned();
+            return Err(ConfigError::Value { member: "sessions_per_address", reason });
+        }
         let wrong = |reason: &str| ConfigError::Value { member: "issuer", reason: reason.to_owned() };
         let url = url::Url::parse(&self.issuer).map_err(|error| wrong(&format!("not a URL: {error}")))?;
         if self.issuer != url.origin().ascii_serialization() {
@@ -161,6 +177,10 @@ mod tests {
     use super::*;
 
     fn with_issuer(issuer: &str) -> Result<(), ConfigError> {
+        config(issuer).check()
+    }
+
+    fn config(issuer: &str) -> Config {
         Config {
             issuer: issuer.to_owned(),
             listen: "127.0.0.1:8180".parse().unwrap(),
@@ -172,8 +192,9 @@ mod tests {
             smtp: None,
             metrics_token_sha256: None,
             trusted_proxies: Vec::new(),
+            connections_per_address: None,
+            sessions_per_address: None,
         }
-        .check()
     }
 
     #[test]
@@ -186,6 +207,19 @@ mod tests {
         {
             assert!(with_issuer(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_share_of_nothing_or_of_more_than_there_is_is_refused() {
+        let good = config("https://id.example.org");
+        for (connections, fits) in
+            [(0, false), (1, true), (limits::CONNECTIONS, true), (limits::CONNECTIONS + 1, false)]
+        {
+            let config = Config { connections_per_address: Some(connections), ..good.clone() };
+            assert_eq!(config.check().is_ok(), fits, "{connections}");
+        }
+        assert!(Config { sessions_per_address: Some(0), ..good.clone() }.check().is_err());
+        assert!(Config { sessions_per_address: Some(1), ..good }.check().is_ok());
     }
 
     #[test]

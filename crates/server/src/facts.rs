@@ -65,6 +65,8 @@ pub struct Facts {
     pub sessions: Cache<LoginId, Arc<SessionView>>,
     /// How many links were wrong, by where they came from. What a restart forgets does no harm: nobody guesses 256 bits.
     wrong_links: Cache<IpAddr, Arc<AtomicU32>>,
+    /// How many sessions have begun lately, by where they came from.
+    begun: Cache<IpAddr, Arc<AtomicU32>>,
 }
 
 impl Facts {
@@ -81,6 +83,10 @@ impl Facts {
             wrong_links: Cache::builder()
                 .max_capacity(limits::INVITATION_GUESSERS)
                 .time_to_live(Duration::from_secs(limits::INVITATION_GUESS_SECONDS.unsigned_abs()))
+                .build(),
+            begun: Cache::builder()
+                .max_capacity(limits::SESSIONS_NETWORKS)
+                .time_to_live(Duration::from_secs(limits::SESSIONS_WINDOW_SECONDS.unsigned_abs()))
                 .build(),
         }
     }
@@ -100,6 +106,11 @@ impl Facts {
     /// One more.
     pub fn count_wrong_link(&self, from: IpAddr) {
         self.wrong_links.get_with(from, Arc::default).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Another session is to begin from there: how many that makes within the present window.
+    pub fn count_begun(&self, from: IpAddr) -> u32 {
+        self.begun.get_with(from, Arc::default).fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
     /// A token was revoked.

@@ -1,16 +1,21 @@
 //! Listening: plain or TLS, many connections at once but not endlessly many, an orderly end.
 //!
 //! Whoever sends slowly, much or nothing is cut off: a head has its time and its bytes, a handshake its time, and bodies
-//! theirs (`extract::read`).
+//! theirs (`extract::read`). So is who does not read (`patient`), and who has more connections than a share (`share`).
+
+mod patient;
+mod share;
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use counterfoil_core::limits;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use patient::Patient;
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
+pub use share::Share;
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -50,6 +55,7 @@ pub async fn serve(
     listener: TcpListener,
     acceptor: Option<TlsAcceptor>,
     router: Router,
+    share: Share,
     end: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (closing, closed) = watch::channel(());
@@ -72,10 +78,13 @@ pub async fn serve(
             },
             () = &mut end => break,
         };
+        // As a socket that hears both versions names an address of the old one, nobody's configuration does.
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let Some(seat) = share.seat(peer.ip()) else { continue };
         let (acceptor, router, closed) = (acceptor.clone(), router.clone(), closed.clone());
         tokio::spawn(async move {
             connection(stream, acceptor, router, Peer(peer), closed).await;
-            drop(permit);
+            drop((permit, seat));
         });
     }
     drop((listener, closed));
@@ -97,6 +106,7 @@ async fn connection(
         tracing::debug!(%error, "a connection that was gone at once");
         return;
     }
+    let stream = Patient::new(stream);
     match acceptor {
         None => talk(stream, router, peer, closing).await,
         // In this connection's own task, so that one slow client does not hold up the next.

@@ -67,6 +67,10 @@ kinds! {
     AUTHENTICATOR_DISABLED = "authenticator-disabled", FORBIDDEN, "This way of signing in is disabled";
     /// Too many guesses: `retry_after_seconds` says how long to wait.
     THROTTLED = "throttled", TOO_MANY_REQUESTS, "Too many tries; wait before the next one";
+    /// Too many sessions have begun at this address; `retry_after_seconds` says when to come back.
+    CROWDED = "crowded", TOO_MANY_REQUESTS, "Too many browsers have started here from this network just now";
+    /// This session has as many challenges open as it may; they end by themselves.
+    TOO_MANY_OPEN = "too-many-open", TOO_MANY_REQUESTS, "Too much waits for an answer in this browser";
     /// It is the last one that signs in or confirms, or none that its owner may change so; `why` says which.
     NOT_CHANGED = "not-changed", CONFLICT, "This passkey cannot be changed so";
     /// A pushed request that is unknown, used or too old.
@@ -91,7 +95,7 @@ kinds! {
     CONTAINED = "contained", FORBIDDEN, "Everything that came from this sign-in has been shut off";
     /// Too late.
     EXPIRED = "expired", GONE, "This has expired";
-    /// The writer's queue is full.
+    /// The writer's queue is full, or the room of those who wait for a hash.
     BUSY = "busy", SERVICE_UNAVAILABLE, "Too busy; try again shortly";
     /// A fault of ours; the log has the cause under the request's id.
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side";
@@ -216,7 +220,8 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         // RFC 9110 §10.2.3, for whoever does not read the body.
-        if let Some(seconds) = said.extra.get("retry_after_seconds").and_then(serde_json::Value::as_i64) {
+        let busy = (self.kind == Kind::BUSY).then_some(1);
+        if let Some(seconds) = said.extra.get("retry_after_seconds").and_then(serde_json::Value::as_i64).or(busy) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response

@@ -353,6 +353,14 @@ impl Store {
         self.one(&format!("WHERE session = $1 AND decision = $2 {CURRENT}"), &[Value::id(session), Value::id(id)]).await
     }
 
+    /// How many challenges of this session wait for an answer at `now`, and when the first of them ends.
+    pub async fn open_challenges(&self, session: SessionId, now: Time) -> Result<(i64, Option<Time>), ReadError> {
+        let sql = "SELECT COUNT(*), MIN(expires_at) FROM challenges WHERE session = $1 AND state = 'open' AND expires_at > $2";
+        let rows = self.pool().fetch(sql, &[Value::id(session), Value::time(now)]).await?;
+        let Some(row) = rows.first() else { return Ok((0, None)) };
+        Ok((row.int(0)?, row.maybe_int(1)?.map(Time::from_millis)))
+    }
+
     /// The code of this hash, unless an older epoch left it. It may be used or over.
     pub async fn code(&self, hash: &Digest) -> Result<Option<CodeRecord>, ReadError> {
         self.one(&format!("WHERE hash = $1 {CURRENT}"), &[Value::id(hash)]).await

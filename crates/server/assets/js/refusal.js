@@ -27,7 +27,7 @@ export function refuse(problem) {
       h("h2", {}, t("refusal.what_now")),
       h("p", {}, body.what_now ?? t(`${key}.now`, values)),
       back && !warning && h("a", { class: "button primary", href: back.url }, t("back_to", { name: back.name })),
-      !back && !warning && ["network", "busy", "proof-invalid", "session-ended", "internal"].includes(slug) &&
+      !back && !warning && ["network", "busy", "crowded", "too-many-open", "proof-invalid", "session-ended", "internal"].includes(slug) &&
         h("button", { class: "primary", onclick: () => location.reload() }, t("try_again")),
       body.decision_id && ASK.includes(slug) && h("p", { class: "small" }, t("refusal.ask", { id: body.decision_id })),
     ),

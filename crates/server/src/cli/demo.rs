@@ -4,7 +4,15 @@ mod seed;
 mod tls;
 
 use super::{Failure, Format};
-use crate::{clock::Clock, config::Config, flows::apply_registry, http, listen, random::Random, start};
+use crate::{
+    clock::Clock,
+    config::Config,
+    flows::apply_registry,
+    http,
+    listen::{self, Share},
+    random::Random,
+    start,
+};
 use clap::Args as ClapArgs;
 use counterfoil_demo::{Credential, Trust};
 use seed::Seed;
@@ -78,6 +86,8 @@ async fn demo(args: Args, format: Format) -> Result<(), Failure> {
         smtp: None,
         metrics_token_sha256: None,
         trusted_proxies: Vec::new(),
+        connections_per_address: None,
+        sessions_per_address: None,
     };
     config.check().map_err(Failure::new)?;
     let pack = match &args.policies {
@@ -115,8 +125,9 @@ async fn demo(args: Args, format: Format) -> Result<(), Failure> {
     };
     let treasury = counterfoil_demo::router(treasury).map_err(Failure::new)?;
     let (router, app_acceptor) = (http::router(Arc::clone(&app)), acceptor.clone());
-    let server = tokio::spawn(listen::serve(listener, acceptor, router, stopped()));
-    let application = tokio::spawn(listen::serve(app_listener, app_acceptor, treasury, stopped()));
+    let server = tokio::spawn(listen::serve(listener, acceptor, router, Share::new(None, &[]), stopped()));
+    let share = Share::new(None, &[]);
+    let application = tokio::spawn(listen::serve(app_listener, app_acceptor, treasury, share, stopped()));
     wait_until_ready(app_address, args.tls).await;
 
     let ready = seed.ready(&issuer, &app_url, app_address);

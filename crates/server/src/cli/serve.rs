@@ -49,7 +49,8 @@ async fn serve(args: Args) -> Result<(), Failure> {
     let stopped = super::demo::stopped();
     tracing::info!(issuer = app.issuer.as_str(), engine = app.store.engine(), "ready");
     let router = http::router(Arc::clone(&app));
-    listen::serve(listener, acceptor, router, stopped).await.map_err(Failure::new)?;
+    let share = listen::Share::new(app.config.connections_per_address, &app.config.trusted_proxies);
+    listen::serve(listener, acceptor, router, share, stopped).await.map_err(Failure::new)?;
     drop(offered);
     app.store.close().await;
     Ok(())

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     app::App,
     browser::Browser,
+    network::network,
     page::enrol::{Enrol, InitKind},
     problem::{Kind, Problem},
 };
@@ -26,7 +27,6 @@ use counterfoil_core::{
     time::Time,
 };
 use counterfoil_store::{Invitation, InvitationState, Tx};
-use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 /// Random bytes of a link's secret.
@@ -184,29 +184,4 @@ async fn refuse<T, U>(
 async fn invited_as(app: &App, subject: &Subject) -> Result<InitKind, Problem> {
     let first = app.store.subjects(None, 1).await?.first().is_some_and(|first| first.id == subject.id);
     Ok(if first && subject.roles.contains(ADMINISTRATOR) { InitKind::Administrator } else { InitKind::Invitation })
-}
-
-/// Where wrong links are counted: an address, and of IPv6 the network that one subscriber has (RFC 6177).
-fn network(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-    use super::network;
-
-    #[test]
-    fn wrong_links_are_counted_by_address_or_by_network_of_one_subscriber() {
-        let same = |a: &str, b: &str| network(a.parse().unwrap()) == network(b.parse().unwrap());
-        assert!(!same("192.0.2.1", "192.0.2.2"));
-        assert!(same("2001:db8::1", "2001:db8::2:3"));
-        assert!(!same("2001:db8::1", "2001:db8:0:1::1"));
-    }
 }

@@ -3,7 +3,7 @@
 use super::{
     decide::{self, Decided, Record},
     grant_code::{Grounds, grant_code, met},
-    open_challenge::{Opening, open_challenge},
+    open_challenge::{self, Opening, open_challenge},
 };
 use crate::{
     app::App,
@@ -139,6 +139,7 @@ async fn answer_decision(
                 request: Some(&brought.request),
                 ..Opening::asked(browser, purpose, brought.request.decision_id, &decided, step_up)
             };
+            open_challenge::room(app, browser).await?;
             let mut tx = consuming(browser, brought);
             decided.also_record(app, &mut tx, actor(browser))?;
             let (challenge, event) = open_challenge(app, &mut tx, opening, Some(&brought.stored.id))?;
@@ -275,6 +276,7 @@ async fn sign_in(
         return refuse(app, browser, brought, decided, &error).await;
     }
     // Nobody has said who it is yet, and only a passkey can: a password opens another challenge for its person.
+    open_challenge::room(app, browser).await?;
     let pack = decided.map_or_else(|| app.pack.load_full(), |decided| Arc::clone(&decided.pack));
     let opening = Opening { request: Some(request), ..Opening::new(browser, Purpose::SignIn, &pack) };
     let mut tx = answering(app, browser, brought, decided)?;

@@ -3,7 +3,8 @@
 use crate::{
     app::App,
     browser::{NewSecret, Newcomer},
-    problem::Problem,
+    network::network,
+    problem::{Kind, Problem},
 };
 use counterfoil_core::{
     assurance::Binding,
@@ -18,6 +19,11 @@ use counterfoil_store::Tx;
 /// Begins a session; the first key wins, and a lost key means a new session.
 pub async fn begin_session(app: &App, newcomer: Newcomer) -> Result<(SessionId, NewSecret), Problem> {
     let now = newcomer.visit.now;
+    // Before anything is written: each would be a row and an event that nobody asked for.
+    let most = app.config.sessions_per_address.unwrap_or(limits::SESSIONS_PER_NETWORK);
+    if app.facts.count_begun(network(newcomer.visit.ip)) > most {
+        return Err(Problem::new(Kind::CROWDED).with("retry_after_seconds", limits::SESSIONS_WINDOW_SECONDS));
+    }
     let secret = NewSecret::new(app);
     let session = Session {
         id: SessionId::new(now, app.random.id()),

@@ -148,6 +148,7 @@ pub(super) async fn offer<T>(
     grounds: Grounds<'_>,
 ) -> Result<enrol::Enrol, Problem> {
     let (now, subject) = (browser.visit.now, &person.subject);
+    open_challenge::room(app, browser).await?;
     let invitation = invitation(app, browser, subject).await?;
     let worth = match &invitation {
         Some(invitation) => Worth::vouched(invitation.ceiling, now),

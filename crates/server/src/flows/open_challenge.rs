@@ -1,7 +1,12 @@
 //! A challenge is opened: its statement is committed and logged before anything of it is shown (DESIGN §5).
 
 use super::decide::{self, Decided};
-use crate::{app::App, browser::Browser, page::Lang, problem::Problem};
+use crate::{
+    app::App,
+    browser::Browser,
+    page::Lang,
+    problem::{Kind, Problem},
+};
 use counterfoil_core::{
     assurance::{Method, Tier},
     audit::event::{Event, EventKind},
@@ -100,6 +105,17 @@ impl<'a> Opening<'a> {
             ..Self::new(browser, purpose, &decided.pack)
         }
     }
+}
+
+/// Is there room for another challenge of this session? Those that come at once may be a few more than the limit; what was
+/// answered or is over does not count.
+pub async fn room<T>(app: &App, browser: &Browser<T>) -> Result<(), Problem> {
+    let (open, first) = app.store.open_challenges(browser.session.id, browser.visit.now).await?;
+    if open < limits::CHALLENGES_PER_SESSION {
+        return Ok(());
+    }
+    let left = first.map_or(limits::CHALLENGE_SECONDS, |ends| ends.seconds_since(browser.visit.now));
+    Err(Problem::new(Kind::TOO_MANY_OPEN).with("retry_after_seconds", left.max(1)))
 }
 
 /// Adds a challenge to a unit. `pushed` is the request that it consumes. Returns its identifier and the event.

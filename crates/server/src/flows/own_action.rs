@@ -8,7 +8,7 @@
 use super::{
     authorize::actor,
     decide::{self, Decided},
-    open_challenge::{Opening, open_challenge},
+    open_challenge::{self, Opening, open_challenge},
     step_up,
 };
 use crate::{
@@ -95,6 +95,7 @@ async fn leads_on<T>(
         Decision::StepUp(step_up) => step_up,
         other => return Ok(denied(browser, decided.id, other)),
     };
+    open_challenge::room(app, browser).await?;
     let opening = Opening {
         return_to: Some(back.to_owned()),
         ..Opening::asked(browser, purpose, Some(decided.id), decided, step_up)

@@ -100,6 +100,7 @@ pub fn own_path(to: Option<&str>) -> String {
 }
 
 async fn begin<T>(app: &App, browser: &Browser<T>, to: String) -> Result<UnderWay, Problem> {
+    open_challenge::room(app, browser).await?;
     let mut tx = Tx::new(browser.visit.now);
     let pack = app.pack.load_full();
     let opening = Opening { return_to: Some(to), ..Opening::new(browser, Purpose::SignIn, &pack) };
@@ -205,6 +206,7 @@ pub async fn by_password<T>(
     if under_way.challenge.statement().decision_id.is_some() {
         return Err(Problem::new(Kind::NOT_ACCEPTED));
     }
+    let place = app.hashing.enter()?;
     let username = username.trim().to_lowercase();
     let subject = app.store.subject_by_username(&username).await?;
     let enrolled = match &subject {
@@ -223,14 +225,14 @@ pub async fn by_password<T>(
     };
     let (Some(subject), Some(password)) = (subject, known) else {
         // The same work as for somebody: the time must not tell who has an account.
-        let refusal = app.hash(move || password::refuse(&typed)).await?;
+        let refusal = place.hash(move || password::refuse(&typed)).await?;
         tracing::debug!(%refusal, "a name that nobody has");
         failed(app, browser, &under_way, None, None, Method::Password, "unknown").await?;
         return Err(Problem::new(Kind::NOT_ACCEPTED));
     };
     let record = password.secret.clone().ok_or_else(|| Problem::internal("a password without its record"))?;
     let held = attempt::holder(&password, now);
-    let proof = app
+    let proof = place
         .hash(move || {
             let phc = String::from_utf8_lossy(record.expose());
             password::verify(&typed, &phc, &held, now)

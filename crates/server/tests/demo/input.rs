@@ -5,8 +5,14 @@ use crate::{
     harness::{Demo, Reply, read},
     logbook::Logbook,
 };
+use counterfoil_core::limits;
 use serde_json::{Value, json};
-use std::{io::Write as _, net::TcpStream, path::PathBuf};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    path::PathBuf,
+    time::Duration,
+};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -235,7 +241,8 @@ fn a_body_without_an_end_is_cut_off() {
     }
 }
 
-/// Takes as long as the limits say: 15 s for a body, 30 s for a head.
+/// Takes as long as the limits say: 15 s for a body, then 30 s for a head; meanwhile the 30 s of who takes nothing of what was
+/// asked for are over.
 #[test]
 fn whoever_dawdles_is_cut_off() {
     let demo = Demo::start();
@@ -244,7 +251,14 @@ fn whoever_dawdles_is_cut_off() {
         stream.write_all(text.as_bytes()).unwrap();
         stream
     };
-    let head = start("GET /healthz HTTP/1.1\r\nhost: local");
+    // Asks for far more than kernels hold, until nobody listens any more, and reads none of it.
+    let ask = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut deaf = TcpStream::connect(("127.0.0.1", demo.port())).unwrap();
+    deaf.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    let mut asked = 0;
+    while asked < 2_000 && deaf.write_all(ask.as_bytes()).is_ok() {
+        asked += 1;
+    }
     let body = start(&format!(
         "POST /access/v1/evaluation HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: {}\r\n\
          content-type: application/json\r\ncontent-length: 9\r\n\r\n{{",
@@ -252,7 +266,28 @@ fn whoever_dawdles_is_cut_off() {
     ));
     let reply = read(body).unwrap();
     assert_eq!((reply.status, &reply.json()["code"]), (408, &json!("too-slow")));
+    let head = start("GET /healthz HTTP/1.1\r\nhost: local");
     // Closed with or without a last word.
     let told = read(head).map_or(Value::Null, |reply| json!(reply.status));
     assert!(told == Value::Null || told == 408, "{told}");
+    // What the kernels held is there, and then it ends.
+    let mut replies = Vec::new();
+    let _ = deaf.read_to_end(&mut replies);
+    let replies = String::from_utf8_lossy(&replies).matches("HTTP/1.1 200").count();
+    assert!(0 < replies && replies < asked, "{replies} of {asked}");
+}
+
+#[test]
+fn a_browser_has_only_so_much_open_and_another_is_none_the_worse() {
+    let demo = Demo::start();
+    let mut browser = Browser::new(&demo);
+    let begin = |browser: &mut Browser<'_>| browser.post("/sign-in", &json!({}));
+    for _ in 0..limits::CHALLENGES_PER_SESSION {
+        assert_eq!(begin(&mut browser).status, 200);
+    }
+    let reply = begin(&mut browser);
+    assert_eq!((reply.status, &reply.json()["code"]), (429, &json!("too-many-open")));
+    let wait: i64 = reply.headers["retry-after"].parse().unwrap();
+    assert!(0 < wait && wait <= limits::CHALLENGE_SECONDS, "{wait}");
+    assert_eq!(begin(&mut Browser::new(&demo)).status, 200);
 }

@@ -305,6 +305,9 @@ async fn create(app: &App, user: &User) -> Result<(), Failure> {
     });
     let (typed, salt) = (user.password.clone(), app.random.bytes());
     let hash = app
+        .hashing
+        .enter()
+        .map_err(|_| Failure::new("there is no room to hash a password"))?
         .hash(move || password::hash(&typed, &salt))
         .await
         .map_err(|_| Failure::new("the password could not be hashed"))?

@@ -26,6 +26,11 @@ impl<'a> Browser<'a> {
         browser
     }
 
+    /// What a new browser is told that gets no session.
+    pub fn refused(at: &'a Installation) -> Reply {
+        Self { at, key: new_key(), sid: None, cookie: None, nonce: None }.post("/session", &json!({}))
+    }
+
     /// A new session with the same key, as after the old one ended.
     pub fn begin(&mut self) {
         (self.sid, self.cookie) = (None, None);

@@ -9,4 +9,5 @@ mod invitation;
 mod passkey;
 mod reload;
 mod second_application;
+mod share;
 mod tls;

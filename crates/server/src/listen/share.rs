@@ -1,0 +1,105 @@
+//! No address gets all connections: what one party may hold at once is a part of what there is.
+
+use crate::network::network;
+use counterfoil_core::limits;
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// How many connections each network has now.
+#[derive(Debug, Clone)]
+pub struct Share(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    most: usize,
+    /// They speak for many, and are ours.
+    exempt: Vec<IpAddr>,
+    /// INVARIANT: no more entries than connections, which have a bound of their own.
+    held: Mutex<HashMap<IpAddr, Held>>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    connections: usize,
+    refused: bool,
+}
+
+/// One connection of a network's share; given back when it goes.
+#[derive(Debug)]
+pub struct Seat {
+    share: Share,
+    network: Option<IpAddr>,
+}
+
+impl Share {
+    /// At most `most` for each network, and as many as there are for these proxies.
+    pub fn new(most: Option<usize>, proxies: &[IpAddr]) -> Self {
+        let most = most.unwrap_or(limits::CONNECTIONS_PER_NETWORK);
+        Self(Arc::new(Inner { most, exempt: proxies.to_vec(), held: Mutex::default() }))
+    }
+
+    /// A seat for this peer, if its network has one left.
+    pub fn seat(&self, peer: IpAddr) -> Option<Seat> {
+        if self.0.exempt.contains(&peer) {
+            return Some(Seat { share: self.clone(), network: None });
+        }
+        let network = network(peer);
+        let mut all = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = all.entry(network).or_default();
+        if held.connections < self.0.most {
+            held.connections += 1;
+            return Some(Seat { share: self.clone(), network: Some(network) });
+        }
+        if !std::mem::replace(&mut held.refused, true) {
+            tracing::warn!(%network, most = self.0.most, "a network has all the connections that it may have; more are closed");
+        }
+        None
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let Some(network) = self.network else { return };
+        let mut all = self.share.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = all.get_mut(&network) {
+            held.connections -= 1;
+            if held.connections == 0 {
+                all.remove(&network);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_network_has_its_share_and_what_goes_makes_room() {
+        let share = Share::new(Some(2), &[]);
+        let (first, _second) = (share.seat(ip("2001:db8::1")).unwrap(), share.seat(ip("2001:db8::2")).unwrap());
+        assert!(share.seat(ip("2001:db8::3")).is_none());
+        assert!(share.seat(ip("2001:db8:0:1::1")).is_some());
+        drop(first);
+        assert!(share.seat(ip("2001:db8::3")).is_some());
+    }
+
+    #[test]
+    fn a_trusted_proxy_speaks_for_many_and_nothing_is_kept_of_who_has_gone() {
+        let share = Share::new(None, &[ip("10.0.0.1")]);
+        let seats: Vec<_> = (0..2 * limits::CONNECTIONS_PER_NETWORK).map(|_| share.seat(ip("10.0.0.1"))).collect();
+        assert!(seats.iter().all(Option::is_some));
+        let others: Vec<_> = (0..2 * limits::CONNECTIONS_PER_NETWORK).map(|_| share.seat(ip("10.0.0.2"))).collect();
+        assert_eq!(others.iter().flatten().count(), limits::CONNECTIONS_PER_NETWORK);
+        drop((seats, others));
+        assert!(share.0.held.lock().unwrap().is_empty());
+    }
+}
