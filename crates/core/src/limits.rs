@@ -155,6 +155,18 @@ pub const KNOWN_DEVICE_SECONDS: i64 = 90 * 24 * 3600;
 pub const RECOVERY_REST_SECONDS: i64 = 72 * 3600;
 /// A passkey that codes have bound rests this long before it may count for more.
 pub const CEILING_REST_SECONDS: i64 = 72 * 3600;
+/// The first wait before a message is tried again; each further one doubles it.
+pub const MAIL_WAIT_SECONDS: i64 = 30;
+/// The longest wait.
+pub const MAIL_WAIT_SECONDS_MAX: i64 = 3600;
+/// A message that could not be delivered by then is given up (RFC 5321 §4.5.4.1: four to five days, of what nobody waits for).
+pub const MAIL_GIVE_UP_SECONDS: i64 = 72 * 3600;
+/// One step of a talk with a mail server.
+pub const MAIL_STEP_SECONDS: u64 = 20;
+/// A whole talk with a mail server.
+pub const MAIL_SEND_SECONDS: u64 = 60;
+/// A message that a node has claimed is another's after this.
+pub const MAIL_LEASE_SECONDS: i64 = 180;
 /// "Never" for ages that policies compare.
 pub const NEVER_SECONDS: i64 = 9_999_999_999;
 
@@ -174,6 +186,8 @@ const _: () = {
     assert!((AUTHORIZATION_DETAILS_BYTES + AUDIENCE_BYTES + 4 * NAME_BYTES) / 3 * 4 + 512 <= ACCESS_TOKEN_BYTES);
     assert!(SCOPES_BYTES <= AUTHORIZATION_DETAILS_BYTES, "a token has scopes or a transaction, never both");
     assert!(ACCESS_TOKEN_BYTES + 2 * JWT_BYTES < HEAD_BYTES, "a call carries a token and a proof in its head");
+    assert!(CONNECTIONS_PER_NETWORK * 8 <= CONNECTIONS, "no address has more than a small part of all connections");
+    assert!(HASHES_AT_ONCE > 0 && CHALLENGES_PER_SESSION > 0 && SESSIONS_PER_NETWORK > 0);
     assert!(JWT_HEADER_BYTES < JWT_BYTES && JWT_BYTES <= ACCESS_TOKEN_BYTES);
     assert!(ACCESS_TOKEN_BYTES + 2 * JWT_BYTES < BODY_BYTES, "redeem carries a token and a proof");
     assert!(CODE_SECONDS <= 60 && TRANSACTION_TOKEN_SECONDS <= 60);
@@ -186,14 +200,14 @@ const _: () = {
     assert!(0 < CHALLENGE_FAILURES && CHALLENGE_FAILURES < CONSECUTIVE_FAILURES);
     assert!(0 < FREE_GUESSES && FREE_GUESSES < CONSECUTIVE_FAILURES);
     assert!(0 < GUESS_WAIT_SECONDS && GUESS_WAIT_SECONDS < GUESS_WAIT_SECONDS_MAX);
-    assert!(CONNECTIONS_PER_NETWORK * 8 <= CONNECTIONS, "no address has more than a small part of all connections");
-    assert!(HASHES_AT_ONCE > 0 && CHALLENGES_PER_SESSION > 0 && SESSIONS_PER_NETWORK > 0);
     // Steady guessing keeps the longest wait in force: a window's worth of it is more than the guesses that lead there.
     assert!(GUESS_WINDOW_SECONDS / GUESS_WAIT_SECONDS_MAX > FREE_GUESSES as i64 + 10);
     assert!(GUESS_WAIT_SECONDS << 10 >= GUESS_WAIT_SECONDS_MAX);
     assert!((CONSECUTIVE_FAILURES - FREE_GUESSES - 10) as i64 * GUESS_WAIT_SECONDS_MAX >= CEILING_REST_SECONDS);
     assert!(GUESS_MEMORY_SECONDS > GUESS_WINDOW_SECONDS && SESSION_RECORD_SECONDS > SESSION_SECONDS);
     assert!(NEW_KEY_SESSION_SECONDS <= SESSION_SECONDS);
+    assert!(MAIL_STEP_SECONDS < MAIL_SEND_SECONDS && MAIL_WAIT_SECONDS < MAIL_WAIT_SECONDS_MAX);
+    assert!(2 * (MAIL_SEND_SECONDS as i64) < MAIL_LEASE_SECONDS, "nobody else claims what is under way");
     assert!(BATCH_UNITS.is_power_of_two() && WRITER_QUEUE > BATCH_UNITS);
     assert!(LEAF_BYTES <= u16::MAX as usize);
 };

@@ -47,6 +47,25 @@ fn rest(ceiling: Acr, now: Time) -> Option<Rest> {
     (ceiling < Acr::Phr).then(|| Rest { acr: Acr::Phr, until: now.plus_seconds(CEILING_REST_SECONDS) })
 }
 
+/// `target` after its owner was told of it at `at`: codes have bound it, nobody could be told before, and it rests from now on.
+pub fn told(target: &Enrolled, at: Time) -> Result<Enrolled, Unchanged> {
+    if !target.is_active() {
+        return Err(Unchanged::NotThere);
+    }
+    if target.rest.is_some() || !is_resting_at(target, at) {
+        return Err(Unchanged::NothingToVouchFor);
+    }
+    Ok(Enrolled { rest: rest(target.ceiling, at), ..target.clone() })
+}
+
+/// `target` after an address of its owner changed at `at`: what rests then rests anew, because it rises only by a time in
+/// which nobody has changed where its owner is told.
+pub fn address_changed(target: &Enrolled, at: Time) -> Option<Enrolled> {
+    let resting = target.rest.filter(|rest| at < rest.until)?;
+    let until = at.plus_seconds(CEILING_REST_SECONDS).max(resting.until);
+    Some(Enrolled { rest: Some(Rest { until, ..resting }), ..target.clone() })
+}
+
 /// Why something is not done to an authenticator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unchanged {
@@ -218,6 +237,38 @@ mod tests {
 
     fn passkey(number: u8, ceiling: Acr) -> Enrolled {
         one(number, Method::Passkey, ceiling)
+    }
+
+    #[test]
+    fn what_codes_have_bound_rests_from_when_its_owner_was_told_and_once() {
+        let unrested = Enrolled { rest: None, ..one(1, Method::Passkey, Acr::Aal2) };
+        let at = NOW.plus_seconds(60);
+        let resting = told(&unrested, at).unwrap();
+        assert_eq!(resting.rest, Some(Rest { acr: Acr::Phr, until: at.plus_seconds(CEILING_REST_SECONDS) }));
+        // Being told twice shortens and lengthens nothing.
+        assert_eq!(told(&resting, at.plus_seconds(60)), Err(Unchanged::NothingToVouchFor));
+        for (never, why) in [
+            (one(1, Method::Passkey, Acr::Phr), Unchanged::NothingToVouchFor),
+            (one(1, Method::AppCode, Acr::Aal2), Unchanged::NothingToVouchFor),
+            (disown(std::slice::from_ref(&resting), resting.id, at).unwrap(), Unchanged::NotThere),
+        ] {
+            assert_eq!(told(&never, at), Err(why), "{never:?}");
+        }
+    }
+
+    #[test]
+    fn what_rests_rests_anew_when_an_address_changes_and_what_has_risen_stays() {
+        let resting = one(1, Method::Passkey, Acr::Aal2);
+        let until = resting.rest.unwrap().until;
+        for (at, expected) in [
+            (NOW.plus_seconds(60), Some(NOW.plus_seconds(60 + CEILING_REST_SECONDS))),
+            (until.plus_seconds(-1), Some(until.plus_seconds(CEILING_REST_SECONDS - 1))),
+            (until, None),
+        ] {
+            let changed = address_changed(&resting, at);
+            assert_eq!(changed.and_then(|one| one.rest).map(|rest| rest.until), expected);
+        }
+        assert_eq!(address_changed(&Enrolled { rest: None, ..resting }, NOW), None);
     }
 
     #[test]

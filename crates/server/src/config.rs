@@ -84,20 +84,89 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-/// A mail relay.
-#[derive(Clone, Serialize, Deserialize)]
+/// A mail server that takes our mail.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Smtp {
-    /// `smtps://user:password@host` or `smtp://host:port`.
+    /// `smtps://host` (TLS from the first byte), `smtp://host` (STARTTLS, which must succeed) or `smtp+plain://` on this machine.
     pub url: String,
     /// The sender's address.
     pub from: String,
+    /// Who we are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The file of the password, which nobody else may read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// Certificates (PEM) of who vouches for the server, instead of the public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
 }
 
-impl std::fmt::Debug for Smtp {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The URL may hold a password.
-        f.debug_struct("Smtp").field("from", &self.from).finish_non_exhaustive()
+/// How the way to a mail server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmtpSecurity {
+    /// TLS from the first byte (RFC 8314 §3).
+    Implicit,
+    /// TLS after STARTTLS, or nothing.
+    StartTls,
+    /// None: it does not leave the machine.
+    None,
+}
+
+/// Where a mail server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SmtpServer {
+    /// Its name, for which its certificate must be.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the way there is protected.
+    pub security: SmtpSecurity,
+}
+
+impl Smtp {
+    /// Where the server is and how it is spoken with.
+    pub fn server(&self) -> Result<SmtpServer, ConfigError> {
+        let wrong = |reason: &str| ConfigError::Value { member: "smtp.url", reason: reason.to_owned() };
+        let url = url::Url::parse(&self.url).map_err(|error| wrong(&format!("not a URL: {error}")))?;
+        let (security, port) = match url.scheme() {
+            "smtps" => (SmtpSecurity::Implicit, 465),
+            "smtp" => (SmtpSecurity::StartTls, 587),
+            "smtp+plain" => (SmtpSecurity::None, 25),
+            _ => return Err(wrong("begins with smtps://, smtp:// (STARTTLS) or smtp+plain:// (this machine only)")),
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("names nobody: the user belongs into smtp.user, the password into smtp.password_file"));
+        }
+        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong("ends after host and port"));
+        }
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| wrong("names a host"))?;
+        let host = host.trim_matches(['[', ']']);
+        // In such URLs an address is only a name to the parser.
+        let here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        if security == SmtpSecurity::None && !here {
+            return Err(wrong("smtp+plain:// is for this machine only; use smtps:// or smtp://"));
+        }
+        Ok(SmtpServer { host: host.to_owned(), port: url.port().unwrap_or(port), security })
+    }
+
+    /// User and password, where there are any.
+    pub fn credentials(&self) -> Result<Option<(String, String)>, String> {
+        match (&self.user, &self.password_file) {
+            (None, None) => Ok(None),
+            (Some(user), Some(file)) => {
+                let password =
+                    crate::keys::read_private(file).map_err(|error| format!("smtp.password_file: {error}"))?;
+                let password = password.trim_end_matches(['\r', '\n']);
+                if password.is_empty() {
+                    return Err(format!("smtp.password_file: {} is empty", file.display()));
+                }
+                Ok(Some((user.clone(), password.to_owned())))
+            }
+            _ => Err("smtp.user and smtp.password_file go together".to_owned()),
+        }
     }
 }
 
@@ -113,6 +182,11 @@ impl Config {
         config.policies = base.join(&config.policies);
         config.registry = config.registry.map(|file| base.join(file));
         config.tls = config.tls.map(|tls| Tls { certificate: base.join(tls.certificate), key: base.join(tls.key) });
+        config.smtp = config.smtp.map(|smtp| Smtp {
+            password_file: smtp.password_file.map(|file| base.join(file)),
+            ca: smtp.ca.map(|file| base.join(file)),
+            ..smtp
+        });
         config.check()?;
         Ok(config)
     }
@@ -120,6 +194,9 @@ impl Config {
     /// Refuses what cannot be safe: an issuer that is not an origin, or plain HTTP on anything but loopback; and what nobody
     /// could be served under.
     pub fn check(&self) -> Result<(), ConfigError> {
+        if let Some(smtp) = &self.smtp {
+            smtp.server()?;
+        }
         if self.connections_per_address.is_some_and(|most| most == 0 || most > limits::CONNECTIONS) {
             let reason = format!("must be between 1 and {}, which is all there are", limits::CONNECTIONS);
             return Err(ConfigError::Value { member: "connections_per_address", reason });
@@ -223,8 +300,34 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_password_is_not_shown_by_debug() {
-        let smtp = Smtp { url: "smtps://u:hunter2@mail".into(), from: "id@example.org".into() };
-        assert!(!format!("{smtp:?}").contains("hunter2"));
+    fn mail_leaves_this_machine_over_tls_alone_and_the_url_holds_no_secret() {
+        use SmtpSecurity::{Implicit, None as Plain, StartTls};
+        let at = |url: &str| {
+            let smtp = Smtp { url: url.to_owned(), from: String::new(), user: None, password_file: None, ca: None };
+            smtp.server().map(|server| (server.host, server.port, server.security)).ok()
+        };
+        for (url, host, port, security) in [
+            ("smtps://mail.example.org", "mail.example.org", 465, Implicit),
+            ("smtp://mail.example.org", "mail.example.org", 587, StartTls),
+            ("smtp://mail.example.org:2525", "mail.example.org", 2525, StartTls),
+            ("smtp+plain://127.0.0.1", "127.0.0.1", 25, Plain),
+            ("smtp+plain://localhost:1025", "localhost", 1025, Plain),
+            ("smtp+plain://[::1]:1025", "::1", 1025, Plain),
+        ] {
+            assert_eq!(at(url), Some((host.to_owned(), port, security)), "{url}");
+        }
+        for url in [
+            "smtp+plain://mail.example.org",
+            "smtp+plain://192.0.2.1",
+            "smtp+plain://localhost.example.org",
+            "smtps://u:hunter2@mail.example.org",
+            "smtps://u@mail.example.org",
+            "smtps://mail.example.org/?tls=none",
+            "smtp://",
+            "http://mail.example.org",
+            "mail.example.org",
+        ] {
+            assert_eq!(at(url), None, "{url}");
+        }
     }
 }

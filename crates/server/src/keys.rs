@@ -63,13 +63,18 @@ pub fn master(file: &Path, random: Random) -> Result<MasterKey, KeyError> {
 
 /// The master key of a file that is there.
 pub fn read_master(file: &Path) -> Result<MasterKey, KeyError> {
+    decode(&read_private(file)?, &file.display().to_string())
+}
+
+/// A secret in a file that nobody else may read.
+pub fn read_private(file: &Path) -> Result<Zeroizing<String>, KeyError> {
     use std::os::unix::fs::PermissionsExt as _;
     let name = file.display().to_string();
     let wrong = |source| KeyError::File { file: name.clone(), source };
     if std::fs::metadata(file).map_err(wrong)?.permissions().mode() & 0o077 != 0 {
         return Err(KeyError::Exposed(name));
     }
-    decode(&Zeroizing::new(std::fs::read_to_string(file).map_err(wrong)?), &name)
+    Ok(Zeroizing::new(std::fs::read_to_string(file).map_err(wrong)?))
 }
 
 fn decode(text: &str, name: &str) -> Result<MasterKey, KeyError> {

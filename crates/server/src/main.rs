@@ -6,6 +6,7 @@ mod browser;
 mod cli;
 mod clock;
 mod config;
+mod delivery;
 mod directory;
 mod extract;
 mod facts;

@@ -35,6 +35,8 @@ const SPENDS: [&str; 7] =
     ["spent", "already_spent", "digest_mismatch", "policy_changed", "contained", "expired", "other"];
 const EVENTS: [&str; 5] = ["sign_in", "token_issued", "token_revoked", "relay_seen", "contained"];
 
+const MAIL: [&str; 3] = ["delivered", "postponed", "failed"];
+
 /// A counter that takes no lock.
 #[derive(Debug, Default)]
 struct Counter(AtomicU64);
@@ -83,6 +85,7 @@ pub struct Metrics {
     proofs: [Counter; PROOFS.len()],
     spends: [Counter; SPENDS.len()],
     events: [Counter; EVENTS.len()],
+    mail: [Counter; MAIL.len()],
 }
 
 /// What is measured when it is asked for.
@@ -115,6 +118,7 @@ impl Metrics {
             proofs: Default::default(),
             spends: Default::default(),
             events: Default::default(),
+            mail: Default::default(),
         }
     }
 
@@ -149,9 +153,18 @@ impl Metrics {
             EventKind::TokenRevoked { .. } => self.events.get(2),
             EventKind::RelaySeen { .. } => self.events.get(3),
             EventKind::Contained { .. } => self.events.get(4),
+            EventKind::NoticeDelivered { .. } => self.mail.first(),
+            EventKind::NoticeFailed { .. } => self.mail.get(2),
             _ => None,
         };
         if let Some(counter) = counter {
+            counter.add(1);
+        }
+    }
+
+    /// A message could not be delivered for now.
+    pub fn mail_postponed(&self) {
+        if let Some(counter) = self.mail.get(1) {
             counter.add(1);
         }
     }
@@ -185,6 +198,7 @@ impl Metrics {
             &self.spends,
         );
         page.closed("counterfoil_events_total", "Other events of the log.", "event", EVENTS, &self.events);
+        page.closed("counterfoil_mail_total", "Messages to people, by how a try ended.", "result", MAIL, &self.mail);
         for (name, kind, help, value) in [
             (
                 "counterfoil_writer_queue_units",

@@ -42,7 +42,7 @@ pub use error::{CommitError, Inconsistency, OpenError, ReadError, Refusal};
 pub use feed::FeedEntry;
 pub use lineage::{Artefact, Closure};
 pub use log::{LogHead, LogReader, LoggedEvent, LoggedRun, StoredCheckpoint};
-pub use message::{Invitation, InvitationState, Message};
+pub use message::{Delivery, Invitation, InvitationState, Message};
 pub use registry::{
     ActivePolicy, Api, ApiKey, ApiKeyState, Client, PolicyVersion, Resource, Snapshot, SystemKey, SystemKeyState,
 };

@@ -7,11 +7,12 @@ use crate::{
     store::Store,
     table::{self, Table},
     tx::{FOR_EVER, SpendKey, Tx, Upkeep},
+    unit::Effect,
 };
 use counterfoil_core::{
     assurance::Acr,
     digest::Digest,
-    id::{AddressId, InvitationId, MessageId, SessionId, SubjectId},
+    id::{AddressId, AuthenticatorId, InvitationId, MessageId, SessionId, SubjectId},
     session::Session,
     time::Time,
 };
@@ -35,8 +36,29 @@ pub struct Message {
     pub title: String,
     /// Its text.
     pub text: String,
-    /// When it was handed over for delivery.
+    /// When the mail server took it over.
     pub sent_at: Option<Time>,
+    /// The passkey that begins to rest once this has told its owner of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts_rest_of: Option<AuthenticatorId>,
+}
+
+/// A message that waits for delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Which.
+    pub message: Message,
+    /// How often it was tried, a try that is under way included.
+    pub attempts: i64,
+    /// Nobody tries before.
+    due_at: Time,
+    version: i64,
+}
+
+impl Delivery {
+    fn row(&self) -> Vec<Value> {
+        vec![Value::id(self.message.id), Value::time(self.due_at), Value::Int(self.attempts), Value::Int(self.version)]
+    }
 }
 
 impl Noun for Message {
@@ -110,9 +132,35 @@ impl Noun for Invitation {
 }
 
 impl Tx {
-    /// A message is to be sent.
+    /// A message is to be sent, if it was not sent by being written.
     pub fn queue_message(&mut self, message: &Message) -> &mut Self {
+        if message.sent_at.is_none() {
+            let queued = Delivery { message: message.clone(), attempts: 0, due_at: message.at, version: 1 };
+            self.effect(Effect::Insert { table: &table::DELIVERIES, row: queued.row() });
+        }
         self.about("subject", message.subject).insert(message)
+    }
+
+    /// The mail server took this message over, which is still as it was claimed.
+    pub fn deliver(&mut self, claimed: &Delivery) -> &mut Self {
+        let sent = Message { sent_at: Some(self.now), ..claimed.message.clone() };
+        self.end_delivery(claimed).put(&sent)
+    }
+
+    /// Nobody will try this message any more, which is still as it was claimed.
+    pub fn give_up_delivery(&mut self, claimed: &Delivery) -> &mut Self {
+        self.end_delivery(claimed)
+    }
+
+    fn end_delivery(&mut self, claimed: &Delivery) -> &mut Self {
+        self.as_claimed(claimed);
+        self.effect(Effect::Delete { table: &table::DELIVERIES, key: vec![Value::id(claimed.message.id)] });
+        self.about("subject", claimed.message.subject)
+    }
+
+    fn as_claimed(&mut self, claimed: &Delivery) -> &mut Self {
+        let values = vec![Value::id(claimed.message.id), Value::Int(claimed.version)];
+        self.demand(&table::DELIVERIES, &["message", "version"], values)
     }
 
     /// A link is made.
@@ -137,18 +185,40 @@ impl Tx {
 }
 
 impl Upkeep {
-    /// A message was handed over for delivery.
-    pub fn mark_sent(&mut self, message: &Message) -> &mut Self {
-        let sent = Message { sent_at: Some(self.0.now), ..message.clone() };
-        self.0.put(&sent);
-        self
+    /// A node tries this message, if it is still as it was read, and nobody else does before `until`. What to go on with, once
+    /// this is committed.
+    pub fn claim_delivery(&mut self, delivery: &Delivery, until: Time) -> Delivery {
+        self.move_delivery(Delivery { attempts: delivery.attempts + 1, due_at: until, ..delivery.clone() })
+    }
+
+    /// It did not go out, and is tried again at `due_at`.
+    pub fn postpone_delivery(&mut self, claimed: &Delivery, due_at: Time) -> Delivery {
+        self.move_delivery(Delivery { due_at, ..claimed.clone() })
+    }
+
+    fn move_delivery(&mut self, delivery: Delivery) -> Delivery {
+        self.0.as_claimed(&delivery);
+        let moved = Delivery { version: delivery.version + 1, ..delivery };
+        self.0.effect(Effect::Put { table: &table::DELIVERIES, row: moved.row() });
+        moved
     }
 }
 
 impl Store {
-    /// Messages that wait for delivery, oldest first.
-    pub async fn messages_to_send(&self, limit: u32) -> Result<Vec<Message>, ReadError> {
-        self.many("WHERE sent_at IS NULL ORDER BY id LIMIT $1", &[Value::Int(limit.into())]).await
+    /// Messages that somebody should try to deliver at `now`, those that wait longest first.
+    pub async fn due_deliveries(&self, now: Time, limit: u32) -> Result<Vec<Delivery>, ReadError> {
+        let sql =
+            "SELECT message, due_at, attempts, version FROM deliveries WHERE due_at <= $1 ORDER BY due_at LIMIT $2";
+        let mut due = Vec::new();
+        for row in self.pool().fetch(sql, &[Value::time(now), Value::Int(limit.into())]).await? {
+            let message: Option<Message> = self.one("WHERE id = $1", &[Value::text(row.text(0)?)]).await?;
+            // One that was swept is over.
+            if let Some(message) = message {
+                let due_at = Time::from_millis(row.int(1)?);
+                due.push(Delivery { message, attempts: row.int(2)?, due_at, version: row.int(3)? });
+            }
+        }
+        Ok(due)
     }
 
     /// The last messages to anybody, newest first: the outbox of the demo.

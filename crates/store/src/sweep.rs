@@ -11,8 +11,8 @@ use crate::{
 use counterfoil_core::{
     limits::{
         ACCESS_TOKEN_SECONDS, CEILING_REST_SECONDS, CODE_SECONDS, GUESS_MEMORY_SECONDS, GUESS_WINDOW_SECONDS,
-        KNOWN_DEVICE_SECONDS, RECOVERY_REST_SECONDS, REPLAY_MEMORY_SECONDS, SESSION_RECORD_SECONDS,
-        TRANSACTION_TOKEN_SECONDS,
+        KNOWN_DEVICE_SECONDS, MAIL_GIVE_UP_SECONDS, MAIL_LEASE_SECONDS, RECOVERY_REST_SECONDS, REPLAY_MEMORY_SECONDS,
+        SESSION_RECORD_SECONDS, TRANSACTION_TOKEN_SECONDS,
     },
     time::Time,
 };
@@ -45,11 +45,14 @@ static OVER: &[(&Table, &str, i64)] = &[
     (&table::BROWSERS, "at < $1 ORDER BY at", KNOWN_DEVICE_SECONDS),
     (&table::CHALLENGES, "expires_at < $1 AND state <> 'proven' ORDER BY expires_at", CHALLENGES_SECONDS),
     (&table::MESSAGES, "at < $1 ORDER BY at", MESSAGES_SECONDS),
+    // Where nothing is configured that delivers, nobody gives them up.
+    (&table::DELIVERIES, "due_at < $1 ORDER BY due_at", MESSAGES_SECONDS),
     (&table::FEED, "at < $1 ORDER BY position", FEED_SECONDS),
 ];
 
 const _: () = {
     assert!(MESSAGES_SECONDS > CEILING_REST_SECONDS && MESSAGES_SECONDS > RECOVERY_REST_SECONDS);
+    assert!(MESSAGES_SECONDS > MAIL_GIVE_UP_SECONDS + MAIL_LEASE_SECONDS);
     assert!(TOKENS_SECONDS > ACCESS_TOKEN_SECONDS + REPLAY_MEMORY_SECONDS, "a token that is swept is over everywhere");
     assert!(CHALLENGES_SECONDS > CODE_SECONDS + TRANSACTION_TOKEN_SECONDS + REPLAY_MEMORY_SECONDS);
     assert!(FEED_SECONDS > 2 * ACCESS_TOKEN_SECONDS, "a revocation is told for as long as what it revokes lives");

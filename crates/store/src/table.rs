@@ -106,6 +106,8 @@ tables! {
     BROWSERS = "browsers" [2] { subject: Text, key_thumbprint: Text, at: Int }
     /// What people are told: the outbox.
     MESSAGES = "messages" [1] { id: Text, subject: Text, at: Int, sent_at: Int, body: Text }
+    /// Messages that wait for delivery, and until when nobody tries.
+    DELIVERIES = "deliveries" [1] { message: Text, due_at: Int, attempts: Int, version: Int }
     /// One-time links.
     INVITATIONS = "invitations" [1] { id: Text, secret_hash: Text, subject: Text, expires_at: Int, body: Text, mac: Bytes }
     /// OAuth clients.

@@ -597,7 +597,7 @@ pub enum EventKind {
         /// True once it has been used.
         used: bool,
     },
-    /// A message went to a person.
+    /// A message to a person was queued, in one unit with what it tells of.
     #[serde(rename = "notice.sent")]
     NoticeSent {
         /// Which.
@@ -606,6 +606,37 @@ pub enum EventKind {
         subject: SubjectId,
         /// What about.
         about: NoticeAbout,
+    },
+    /// The mail server took a message over.
+    #[serde(rename = "notice.delivered")]
+    NoticeDelivered {
+        /// Which.
+        message: MessageId,
+        /// To whom.
+        subject: SubjectId,
+    },
+    /// A message will not be delivered: its person has not been told so.
+    #[serde(rename = "notice.failed")]
+    NoticeFailed {
+        /// Which.
+        message: MessageId,
+        /// To whom.
+        subject: SubjectId,
+        /// Why, in one of our fixed words, with the server's reply code where there was one.
+        reason: String,
+    },
+    /// A passkey that codes have bound rests from now on, because its owner has been told; or anew, because an address of
+    /// theirs has changed.
+    #[serde(rename = "authenticator.rest_begun")]
+    RestBegun {
+        /// Which.
+        authenticator: AuthenticatorId,
+        /// Whose.
+        subject: SubjectId,
+        /// What it rises to
+        acr: Acr,
+        /// then.
+        until: Time,
     },
     /// Personal values of events were erased; their commitments stay.
     #[serde(rename = "personal.erased")]
@@ -736,6 +767,9 @@ impl EventKind {
             Self::ApiKeyChanged { .. } => "api_key.changed",
             Self::InvitationChanged { .. } => "invitation.changed",
             Self::NoticeSent { .. } => "notice.sent",
+            Self::NoticeDelivered { .. } => "notice.delivered",
+            Self::NoticeFailed { .. } => "notice.failed",
+            Self::RestBegun { .. } => "authenticator.rest_begun",
             Self::PersonalErased { .. } => "personal.erased",
             Self::RequestRefused { .. } => "request.refused",
             Self::CodeRefused { .. } => "code.refused",

@@ -260,6 +260,9 @@ impl Meaning {
             | EventKind::ApiKeyChanged { .. }
             | EventKind::InvitationChanged { .. }
             | EventKind::NoticeSent { .. }
+            | EventKind::NoticeDelivered { .. }
+            | EventKind::NoticeFailed { .. }
+            | EventKind::RestBegun { .. }
             | EventKind::PersonalErased { .. }
             | EventKind::RequestRefused { .. }
             | EventKind::CodeRefused { .. }

@@ -1,16 +1,30 @@
 //! `counterfoil check-config`: everything that `serve` would refuse, all of it at once, without starting or changing anything.
 
-use super::{Failure, Format, serve::Args};
+use super::{Failure, Format};
 use crate::{
     config::Config,
+    delivery::mail::Mail,
     keys::{self, MASTER_KEY_VARIABLE},
     listen,
     registry::Registry,
     start::MASTER_KEY_FILE,
 };
+use clap::Args as ClapArgs;
 use counterfoil_core::policy::Pack;
 use counterfoil_store::Store;
 use serde_json::json;
+use std::path::PathBuf;
+
+/// What `check-config` is told.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "counterfoil.toml")]
+    config: PathBuf,
+    /// Also connect to the mail server and sign in there; nothing is sent.
+    #[arg(long)]
+    mail: bool,
+}
 
 /// What was found.
 #[derive(Default)]
@@ -26,6 +40,7 @@ pub fn run(args: &Args, format: Format) -> Result<(), Failure> {
     let pack = policies(&config, &mut found);
     registry(&config, pack.as_ref(), &mut found);
     files(&config, &mut found);
+    smtp(&config, args.mail, &mut found)?;
     database(&config, &mut found)?;
     let version = pack.map(|pack| pack.version());
     if format == Format::Json {
@@ -108,9 +123,27 @@ fn files(config: &Config, found: &mut Found) {
     if config.data.exists() && !config.data.is_dir() {
         found.refused.push(format!("{}: is no directory", config.data.display()));
     }
-    if config.smtp.is_some() {
-        found.strange.push("[smtp] is read, but sending mail is not built yet: notices stay in the outbox".to_owned());
+}
+
+/// Whether mail could go out; the server itself is asked only on request.
+fn smtp(config: &Config, ask: bool, found: &mut Found) -> Result<(), Failure> {
+    let Some(smtp) = &config.smtp else {
+        if ask {
+            found.refused.push("smtp: no [smtp] is configured that could be asked".to_owned());
+        }
+        return Ok(());
+    };
+    match Mail::new(smtp, config.rp_id()) {
+        Ok(mail) if ask => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::new)?;
+            if let Err(why) = runtime.block_on(mail.is_there()) {
+                found.refused.push(format!("smtp: {why}"));
+            }
+        }
+        Ok(_) => {}
+        Err(error) => found.refused.push(error),
     }
+    Ok(())
 }
 
 /// Whether the database answers and has a schema that we know. Only starting tells whether it was turned back.

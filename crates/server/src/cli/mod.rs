@@ -43,7 +43,7 @@ enum Command {
     /// Runs one node by its configuration file.
     Serve(serve::Args),
     /// Says whether `serve` would start with this configuration.
-    CheckConfig(serve::Args),
+    CheckConfig(check::Args),
     /// Asks a running server of this host: people, groups, roles, clients, APIs, keys, resources.
     Admin(admin::Args),
     /// Cuts off everything that came out of one sign-in.

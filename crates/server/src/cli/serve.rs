@@ -1,7 +1,15 @@
 //! `counterfoil serve`: one node, by its configuration file. SIGHUP reads registry and policies again, or says why not.
 
 use super::{Failure, socket};
-use crate::{app::App, config::Config, flows::apply_registry, http, listen, registry::Registry, start};
+use crate::{
+    app::App,
+    config::Config,
+    delivery::{self, mail::Mail},
+    flows::apply_registry,
+    http, listen,
+    registry::Registry,
+    start,
+};
 use clap::Args as ClapArgs;
 use counterfoil_core::policy::Pack;
 use std::{path::PathBuf, sync::Arc};
@@ -35,15 +43,20 @@ async fn serve(args: Args) -> Result<(), Failure> {
     let listener = tokio::net::TcpListener::bind(config.listen)
         .await
         .map_err(|error| Failure::new(format!("cannot listen on {}: {error}", config.listen)))?;
-    if config.smtp.is_some() {
-        tracing::warn!("[smtp] is read, but sending mail is not built yet: notices to people stay in the outbox");
-    } else {
-        tracing::warn!("no [smtp] is configured: notices to people stay in the outbox");
-    }
+    let mail = match &config.smtp {
+        Some(smtp) => Some(Mail::new(smtp, config.rp_id()).map_err(Failure::new)?),
+        None => {
+            tracing::warn!("no [smtp] is configured: notices to people stay in the outbox");
+            None
+        }
+    };
     socket::require_alone(&config.data).await?;
     let app = start::start(config, &pack, false).await?;
     let offered = socket::offer(&app).await?;
     apply(&app, registry.as_ref()).await?;
+    if let Some(mail) = mail {
+        tokio::spawn(delivery::run(Arc::clone(&app), mail));
+    }
     let hangup = signal(SignalKind::hangup()).map_err(Failure::new)?;
     tokio::spawn(reload_on_hangup(Arc::clone(&app), hangup));
     let stopped = super::demo::stopped();

@@ -12,6 +12,7 @@ use counterfoil_core::{
     id::{AddressId, SubjectId},
     subject::{Address, AddressKind, AddressState, Group, Subject},
     time::Time,
+    vouch,
 };
 use counterfoil_store::{Api, CommitError, ReadError, Resource, Tx};
 use serde_json::{Value, json};
@@ -157,6 +158,9 @@ async fn person_(app: &App, person: &crate::registry::Person, now: Time) -> Resu
     let mut tx = Tx::new(now);
     tx.change_subject(&known, &subject);
     grants(app, &mut tx, &subject, Some(&known), now);
+    if !mail.is_empty() {
+        rest_anew(app, &mut tx, known.id, now).await?;
+    }
     for mail in mail {
         let added = address(app, &mut tx, known.id, mail, now);
         tx.also(added);
@@ -180,6 +184,19 @@ pub fn add(app: &App, tx: &mut Tx, person: &crate::registry::Person, now: Time) 
     }
     grants(app, tx, &subject, None, now);
     subject
+}
+
+/// Where a person is told has changed: what rises by a rest at unchanged addresses rests anew (DESIGN §4 "Ceiling").
+async fn rest_anew(app: &App, tx: &mut Tx, subject: SubjectId, now: Time) -> Result<(), ApplyError> {
+    for one in app.store.authenticators(subject).await? {
+        let Some(changed) = vouch::address_changed(&one, now) else { continue };
+        tx.change_authenticator(&changed);
+        if let Some(rest) = changed.rest {
+            let kind = EventKind::RestBegun { authenticator: one.id, subject, acr: rest.acr, until: rest.until };
+            tx.also(app.event(now, Actor::Host {}, kind));
+        }
+    }
+    Ok(())
 }
 
 fn address(app: &App, tx: &mut Tx, subject: SubjectId, mail: &str, now: Time) -> Event {

@@ -368,8 +368,8 @@ pub async fn finish<T>(
         secret: None,
         version: 0,
     };
-    let told = notify::enrolled(app, &mut tx, &enrolled, now).await?;
-    // It rests from the moment at which its owner was told, who may then disown it.
+    let told = notify::enrolled(app, &mut tx, &enrolled, pending.worth.rest.is_some(), now).await?;
+    // It rests from the moment at which its owner was told, who may then disown it: now, or when the mail is delivered.
     let rest = pending.worth.told(told.delivered).rest;
     let rest = rest.map(|rest| Rest { until: now.plus_seconds(limits::CEILING_REST_SECONDS), ..rest });
     let enrolled = Enrolled { rest, ..enrolled };

@@ -5,7 +5,7 @@ use crate::{app::App, problem::Problem};
 use counterfoil_core::{
     audit::event::{Actor, Event, EventKind, NoticeAbout},
     enrolled::{Enrolled, EnrolledState},
-    id::{MessageId, SubjectId},
+    id::{AuthenticatorId, MessageId, SubjectId},
     subject::AddressState,
     time::Time,
 };
@@ -19,16 +19,31 @@ pub struct Told {
     pub delivered: usize,
 }
 
+/// What a notice is about.
+#[derive(Clone, Copy)]
+pub struct About {
+    kind: NoticeAbout,
+    /// The passkey that rests once its owner is told.
+    starts_rest_of: Option<AuthenticatorId>,
+}
+
+impl From<NoticeAbout> for About {
+    fn from(kind: NoticeAbout) -> Self {
+        Self { kind, starts_rest_of: None }
+    }
+}
+
 /// Adds one message per address to a unit.
 pub async fn notify(
     app: &App,
     tx: &mut Tx,
     subject: SubjectId,
-    about: NoticeAbout,
+    about: impl Into<About>,
     title: impl Fn(&str) -> String,
     text: impl Fn(&str) -> String,
     now: Time,
 ) -> Result<Told, Problem> {
+    let about = about.into();
     let lang = app.store.subject(subject).await?.map_or_else(|| "en".to_owned(), |person| person.lang);
     let disown = match lang.as_str() {
         "de" => format!(
@@ -57,10 +72,11 @@ pub async fn notify(
             text: format!("{}\n\n{disown}", text(&lang)),
             // The outbox page of the demo is the mailbox: what stands there is delivered.
             sent_at: app.demo.then_some(now),
+            starts_rest_of: about.starts_rest_of,
         };
         tx.queue_message(&message);
         told.delivered += usize::from(message.sent_at.is_some());
-        let kind = EventKind::NoticeSent { message: message.id, subject, about };
+        let kind = EventKind::NoticeSent { message: message.id, subject, about: about.kind };
         told.events.push(app.event(now, Actor::System {}, kind));
     }
     Ok(told)
@@ -87,14 +103,15 @@ pub async fn disabled(app: &App, tx: &mut Tx, enrolled: &Enrolled, now: Time) ->
     .await
 }
 
-/// A passkey was added.
-pub async fn enrolled(app: &App, tx: &mut Tx, added: &Enrolled, now: Time) -> Result<Told, Problem> {
+/// A passkey was added; does it rest once its owner is told?
+pub async fn enrolled(app: &App, tx: &mut Tx, added: &Enrolled, rests: bool, now: Time) -> Result<Told, Problem> {
     let label = added.label.clone();
+    let about = About { kind: NoticeAbout::AuthenticatorEnrolled, starts_rest_of: rests.then_some(added.id) };
     notify(
         app,
         tx,
         added.subject,
-        NoticeAbout::AuthenticatorEnrolled,
+        about,
         |lang| match lang {
             "de" => "Ein Passkey wurde hinzugefügt".to_owned(),
             _ => "A passkey was added".to_owned(),

@@ -3,6 +3,7 @@
 use crate::harness::{Demo, counterfoil};
 use counterfoil_store::LogReader;
 use serde_json::Value;
+use std::path::Path;
 
 /// A reader of one demo's log.
 pub struct Logbook {
@@ -13,9 +14,20 @@ pub struct Logbook {
 impl Logbook {
     /// Opens it.
     pub fn of(demo: &Demo) -> Self {
+        match demo.database_url() {
+            Some(url) => Self::at(url),
+            None => Self::in_directory(&demo.data()),
+        }
+    }
+
+    /// Opens that of a data directory.
+    pub fn in_directory(data: &Path) -> Self {
+        Self::at(&format!("sqlite:{}", data.join("counterfoil.db").display()))
+    }
+
+    fn at(url: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let file = format!("sqlite:{}", demo.data().join("counterfoil.db").display());
-        let log = runtime.block_on(LogReader::open(demo.database_url().unwrap_or(&file))).unwrap();
+        let log = runtime.block_on(LogReader::open(url)).unwrap();
         Self { runtime, log }
     }
 

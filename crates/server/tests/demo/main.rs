@@ -28,6 +28,8 @@ mod node;
 mod operate;
 mod own;
 mod passkey;
+mod relay;
+mod rest;
 mod routes;
 mod sign_in;
 mod staff;

@@ -1,5 +1,5 @@
 //! A second node of a demo that is on PostgreSQL: `serve` beside it, on the same rows, master key and issuer, with a data
-//! directory of its own.
+//! directory of its own. Or `serve` in the place of a demo that has ended.
 
 use crate::harness::Demo;
 use std::{
@@ -31,18 +31,27 @@ impl Node {
     /// The same with more in its configuration.
     pub fn beside_with(demo: &Demo, more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        copy(Path::new(POLICIES), &directory.path().join("policies"));
         let data = directory.path().join("data");
         fs::DirBuilder::new().mode(0o700).create(&data).unwrap();
         // Copying keeps the mode: only its owner reads it.
         fs::copy(demo.data().join("master.key"), data.join("master.key")).unwrap();
         // Free now; if somebody takes it before the node does, the node says so and the test stops.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let more = format!("database_url = {:?}\n{more}", demo.database_url().unwrap());
+        Self::start(demo, directory, &data, port, &more)
+    }
+
+    /// Starts one in the place of a demo that has ended: on its data, under its name, at its port. What it tells people is not
+    /// delivered by being written.
+    pub fn instead_of(demo: &Demo, more: &str) -> Self {
+        Self::start(demo, tempfile::tempdir().unwrap(), &demo.data(), demo.port(), more)
+    }
+
+    fn start(demo: &Demo, directory: tempfile::TempDir, data: &Path, port: u16, more: &str) -> Self {
+        copy(Path::new(POLICIES), &directory.path().join("policies"));
         let config = format!(
-            "issuer = {:?}\nlisten = \"127.0.0.1:{port}\"\ndata = {:?}\npolicies = \"policies\"\ndatabase_url = {:?}\n{more}",
+            "issuer = {:?}\nlisten = \"127.0.0.1:{port}\"\ndata = {data:?}\npolicies = \"policies\"\n{more}",
             demo.issuer(),
-            data,
-            demo.database_url().unwrap(),
         );
         let file = directory.path().join("counterfoil.toml");
         fs::write(&file, config).unwrap();

@@ -245,6 +245,16 @@ CREATE TABLE messages (
 CREATE INDEX messages_by_subject ON messages (subject);
 CREATE INDEX messages_by_at ON messages (at);
 
+-- Messages that wait for delivery, and until when nobody tries.
+CREATE TABLE deliveries (
+    message TEXT NOT NULL,
+    due_at BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (message)
+);
+CREATE INDEX deliveries_by_due_at ON deliveries (due_at);
+
 -- One-time links.
 CREATE TABLE invitations (
     id TEXT NOT NULL,

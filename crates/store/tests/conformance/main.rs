@@ -6,6 +6,7 @@ mod support;
 mod attempts;
 mod belief;
 mod clients;
+mod deliveries;
 mod lineage;
 mod log;
 mod nouns;

@@ -11,7 +11,7 @@ use counterfoil_core::{
 };
 use counterfoil_store::{
     Api, ApiKey, ApiKeyState, Client, CommitError, Invitation, InvitationState, KnownDevice, Message, OpenError,
-    PushedRequest, ReadError, Refusal, Resource, Store, SystemKey, SystemKeyState, TokenRecord, Tx, Upkeep,
+    PushedRequest, ReadError, Refusal, Resource, Store, SystemKey, SystemKeyState, TokenRecord, Tx, Upkeep, is_stale,
 };
 
 crate::on_both_engines! {
@@ -234,6 +234,7 @@ async fn told(house: &House, store: &Store, person: &people::SignedInPerson) {
         title: "A passkey was enrolled".to_owned(),
         text: "If this was not you, …".to_owned(),
         sent_at: None,
+        starts_rest_of: None,
     };
     let invitation = Invitation {
         id: InvitationId::new(now, drawn()),
@@ -248,12 +249,9 @@ async fn told(house: &House, store: &Store, person: &people::SignedInPerson) {
     })
     .await
     .unwrap();
-    assert_eq!(store.messages_to_send(10).await.unwrap(), std::slice::from_ref(&message));
-    let mut upkeep = Upkeep::new(now);
-    upkeep.mark_sent(&message);
-    upkeep.commit(store).await.unwrap();
-    assert_eq!(store.messages_to_send(10).await.unwrap(), []);
-    assert_eq!(store.last_messages(10).await.unwrap(), [Message { sent_at: Some(now), ..message }]);
+    let due = store.due_deliveries(now, 10).await.unwrap();
+    assert_eq!(due.iter().map(|delivery| &delivery.message).collect::<Vec<_>>(), [&message]);
+    assert_eq!(store.last_messages(10).await.unwrap(), [message]);
     assert_eq!(store.invitation_by_secret(&Digest::of(b"link")).await.unwrap(), Some(invitation.clone()));
     let key = person.session.key_thumbprint;
     assert!(!invitation.vouches_for(&key, now), "a link that nobody brought vouches for nothing");

@@ -6,6 +6,7 @@ mod command_line;
 mod containment;
 mod installation;
 mod invitation;
+mod mail;
 mod passkey;
 mod reload;
 mod second_application;
