@@ -76,7 +76,7 @@ async fn of_two_nodes_one_claims_a_message_and_another_goes_on_when_the_claim_en
     let mut upkeep = Upkeep::new(until);
     let postponed = upkeep.postpone_delivery(&second, until.plus_seconds(30));
     upkeep.commit(&b).await.unwrap();
-    assert_eq!(a.due_deliveries(until.plus_seconds(30), 10).await.unwrap(), [postponed.clone()]);
+    assert_eq!(a.due_deliveries(until.plus_seconds(30), 10).await.unwrap(), std::slice::from_ref(&postponed));
     commit(&house, &a, |tx| {
         tx.deliver(&postponed);
     })

@@ -11,7 +11,7 @@ use counterfoil_core::{
 };
 use counterfoil_store::{
     Api, ApiKey, ApiKeyState, Client, CommitError, Invitation, InvitationState, KnownDevice, Message, OpenError,
-    PushedRequest, ReadError, Refusal, Resource, Store, SystemKey, SystemKeyState, TokenRecord, Tx, Upkeep, is_stale,
+    PushedRequest, ReadError, Refusal, Resource, Store, SystemKey, SystemKeyState, TokenRecord, Tx, Upkeep,
 };
 
 crate::on_both_engines! {
