@@ -119,9 +119,11 @@ createServer(async (incoming, outgoing) => {
   for await (const chunk of incoming) chunks.push(chunk);
   const { method, headers, url } = incoming;
   const body = chunks.length > 0 ? Buffer.concat(chunks) : undefined;
-  const send = (status, value, challenge) => outgoing
-    .writeHead(status, { 'content-type': 'application/json', ...(challenge && { 'www-authenticate': challenge }) })
-    .end(JSON.stringify(value));
+  const send = (status, value, challenge) => {
+    const text = JSON.stringify(value);
+    const about = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+    outgoing.writeHead(status, { ...about, ...(challenge && { 'www-authenticate': challenge }) }).end(text);
+  };
   try {
     send(200, await handle(new Request(externalUrl + url.split('?')[0], { method, headers, body })));
   } catch (error) {

@@ -188,5 +188,6 @@ class Api(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    server = ThreadingHTTPServer(("127.0.0.1", PORT), Api)
     print(f"ready on {EXTERNAL_URL}", flush=True)
-    ThreadingHTTPServer(("127.0.0.1", PORT), Api).serve_forever()
+    server.serve_forever()

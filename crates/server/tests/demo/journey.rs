@@ -89,13 +89,18 @@ impl<'a> Journey<'a> {
     /// Lodged, pushed and opened: the page waits for the passkey.
     pub fn ask(&mut self, transaction: Value) -> Asked {
         let decision = self.lodge(&transaction);
-        let pushed = self.push(&decision, &transaction);
+        self.open(&decision, transaction)
+    }
+
+    /// Pushed and opened, after somebody has lodged it: the page waits for the passkey.
+    pub fn open(&mut self, decision: &str, transaction: Value) -> Asked {
+        let pushed = self.push(decision, &transaction);
         let next = self.browser.authorize(&self.application.client_id, &pushed.request_uri);
         let challenge = next.strip_prefix("/step-up/").unwrap_or_else(|| panic!("not a step-up: {next}")).to_owned();
         let page = self.browser.post(&format!("/step-up/{challenge}"), &json!({}));
         assert_eq!(page.status, 200, "{page:?}");
         let options = page.json()["passkey_options"].clone();
-        Asked { transaction, decision, pushed, challenge, options }
+        Asked { transaction, decision: decision.to_owned(), pushed, challenge, options }
     }
 
     /// The person confirms; where the browser goes.

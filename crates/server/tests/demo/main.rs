@@ -19,6 +19,7 @@ mod database;
 mod decisions;
 mod evaluation;
 mod evidence;
+mod examples;
 mod harness;
 mod input;
 mod journey;
