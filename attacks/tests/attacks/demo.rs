@@ -124,6 +124,25 @@ impl Demo {
         report
     }
 
+    /// Verifies a bundle with the log's public key alone: whether it holds, and what the command printed.
+    pub fn verify_bundle(&self, bundle: &Path) -> (bool, Value) {
+        let key = std::fs::read_to_string(self.data().join("log.vkey")).unwrap();
+        let words = ["--format", "json", "audit", "verify", "--log-key", key.trim(), "--bundle"];
+        let (holds, text) = self.run(&words, bundle);
+        let report: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        assert_eq!(report["holds"], holds, "{report}");
+        (holds, report)
+    }
+
+    /// Invites somebody, as the operator does on the host; the link to hand over.
+    pub fn invite(&self, username: &str) -> String {
+        let (done, text) =
+            self.run(&["--format", "json", "admin", "subjects", "invite", username, "--data"], &self.data());
+        assert!(done, "{text}");
+        let made: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        made["link"].as_str().unwrap_or_else(|| panic!("no link: {made}")).to_owned()
+    }
+
     fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }

@@ -21,6 +21,7 @@ mod fixation;
 mod four_steps;
 mod keyboard;
 mod look;
+mod own_account;
 mod refusals;
 mod relay;
 mod replayed_proof;

@@ -4,7 +4,9 @@ use crate::chromium::Chromium;
 use crate::clock::until;
 use chromiumoxide::Command;
 use chromiumoxide::Page;
-use chromiumoxide::cdp::browser_protocol::browser::BrowserContextId;
+use chromiumoxide::cdp::browser_protocol::browser::{
+    BrowserContextId, SetDownloadBehaviorBehavior, SetDownloadBehaviorParams,
+};
 use chromiumoxide::cdp::browser_protocol::emulation::{
     MediaFeature, SetDeviceMetricsOverrideParams, SetEmulatedMediaParams, SetUserAgentOverrideParams,
 };
@@ -21,6 +23,7 @@ use chromiumoxide::cdp::browser_protocol::web_authn::{
 };
 use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 const AGENT: &str =
@@ -168,6 +171,22 @@ impl Tab {
         self.sees(selector).await;
         self.until(&format!("(() => {{ const it = document.querySelector({}); it.focus(); it.select(); return document.activeElement === it; }})()", json!(selector))).await;
         self.command(InsertTextParams::new(text)).await;
+    }
+
+    /// Presses what saves a file, and waits until the browser has saved it under this name in this directory.
+    pub async fn download(&self, selector: &str, directory: &Path, name: &str) -> PathBuf {
+        let behavior = SetDownloadBehaviorParams::builder()
+            .behavior(SetDownloadBehaviorBehavior::Allow)
+            .browser_context_id(self.context.id.clone())
+            .download_path(directory.to_str().unwrap());
+        let behavior = behavior.build().unwrap();
+        self.context.chromium.browser().execute(behavior).await.unwrap_or_else(|error| panic!("{error}"));
+        self.press(selector).await;
+        let file = directory.join(name);
+        // It gets its name when it is whole.
+        let saved = until(async || if file.is_file() { Ok(()) } else { Err(format!("no {}", file.display())) });
+        saved.await.unwrap_or_else(|missing| panic!("{missing}"));
+        file
     }
 
     /// Strikes one key: `Tab`, `Enter`, `Space`, or a letter.
