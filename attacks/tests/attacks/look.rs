@@ -66,6 +66,7 @@ async fn walk(demo: &Demo, chromium: &Arc<Chromium>, mut album: Album, languages
     refusing(demo, &ada, &mut album).await;
     being_lured(demo, chromium, &ada, &mut album, languages).await;
     overseeing(demo, chromium, &mut album, languages).await;
+    being_invited(demo, chromium, &mut album, languages).await;
     assert!(album.faults.is_empty(), "{}", album.faults.join("\n"));
 }
 
@@ -210,4 +211,22 @@ async fn overseeing(demo: &Demo, chromium: &Arc<Chromium>, album: &mut Album, la
     noor.open_address(&format!("{issuer}/admin/decisions/{}", asked["decisions"][0]["id"].as_str().unwrap())).await;
     noor.sees(".story").await;
     album.look(&noor, "admin-decision").await;
+}
+
+async fn being_invited(demo: &Demo, chromium: &Arc<Chromium>, album: &mut Album, languages: &str) {
+    let link = demo.invite("grace");
+    let grace = Tab::speaking(chromium, languages).await;
+    grace.add_authenticator().await;
+    grace.open_address(&link).await;
+    grace.sees("#name").await;
+    album.look(&grace, "init").await;
+    grace.presence(true).await;
+    grace.press("form button.primary").await;
+    grace.sees("#onward").await;
+    grace.presence(false).await;
+    album.look(&grace, "init-done").await;
+    let other = Tab::speaking(chromium, languages).await;
+    other.open_address(&link).await;
+    other.sees(".refusal").await;
+    album.look(&other, "refusal-invitation-spent").await;
 }
