@@ -132,7 +132,7 @@ impl Tx {
 
 impl Upkeep {
     /// A guess, written before it is compared: it comes after the newest that its maker found, and nobody else's does. Of many
-    /// that come at once, one is kept and the others ([`CommitError::spent`]) look again. In no series yet: what turns out to
+    /// that come at once, one is kept and the others ([`spent`](crate::CommitError::spent)) look again. In no series yet: what turns out to
     /// have come too early is not compared.
     pub fn take_turn(&mut self, attempt: &Attempt) -> &mut Self {
         self.spend(attempt.turn(), self.0.now.plus_seconds(GUESS_WINDOW_SECONDS));
