@@ -4,7 +4,8 @@ use super::{
     Pack,
     derive::Trial,
     floor, reasons,
-    scene::{Answer, EvaluationFailed, Scene, Unfit},
+    rule::{Answer, EvaluationFailed},
+    scene::{Scene, Unfit},
     slice::Slice,
 };
 use crate::{

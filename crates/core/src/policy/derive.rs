@@ -1,11 +1,7 @@
 //! The step-up, derived from the policy and never configured beside it (DESIGN §4): try what the subject could show,
 //! from the least demanding up, and ask for the first that would permit.
 
-use super::{
-    floor,
-    scene::{Answer, Scene},
-    slice::Slice,
-};
+use super::{floor, rule::Answer, scene::Scene, slice::Slice};
 use crate::{
     assurance::{Acr, Binding, Method, Tier},
     decision::{DecisionInput, EnrolledAuthenticator},

@@ -6,7 +6,7 @@
 use super::{
     Pack,
     decide::{decide, place},
-    scene::judge,
+    rule::{Rule, judge},
     source::{Effect, PolicyInfo},
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     evidence::Evidence,
     transaction::Transaction,
 };
-use cedar_policy::{Expression, Policy, PolicyId, PolicySet};
+use cedar_policy::{Expression, Policy, PolicyId};
 use cedar_policy_core::{ast::Request, entities::Entities, evaluator::Evaluator, extensions::Extensions};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -127,8 +127,8 @@ fn explained(info: &PolicyInfo, request: &Request, entities: &Entities, answer: 
 
 /// Whether a policy by itself would speak; none where it fails.
 fn matches(policy: &Policy, request: &Request, entities: &Entities) -> Option<bool> {
-    let alone = PolicySet::from_policies([policy.clone()]).ok()?;
-    judge(request, &alone, entities).ok().map(|answer| !answer.policies.is_empty())
+    let alone = Rule::whole(policy).ok()?;
+    judge(request, &[alone], entities).ok().map(|answer| !answer.policies.is_empty())
 }
 
 /// One condition, as a policy of its own that demands nothing else.

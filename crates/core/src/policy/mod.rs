@@ -14,6 +14,7 @@ mod files;
 mod floor;
 mod invariants;
 mod reasons;
+mod rule;
 mod scene;
 mod slice;
 mod source;

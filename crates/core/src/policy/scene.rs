@@ -3,6 +3,7 @@
 use super::{
     Names, Pack,
     facts::{self, InvalidFact},
+    rule::{Answer, EvaluationFailed, judge},
     slice::Slice,
 };
 use crate::{
@@ -12,10 +13,8 @@ use crate::{
     time::Time,
     transaction::{Transaction, TransactionType},
 };
-use cedar_policy::PolicySet;
 use cedar_policy_core::{
     ast::{Entity, EntityUID, Request},
-    authorizer::{Authorizer, Decision},
     entities::{Entities, TCComputation},
     extensions::Extensions,
     validator::CoreSchema,
@@ -36,17 +35,6 @@ pub(super) struct Scene<'a> {
     session: EntityUID,
     now: Time,
 }
-
-/// What Cedar said. Its two-way decision stays in this file.
-pub(super) struct Answer {
-    pub(super) permitted: bool,
-    /// Policies that decided.
-    pub(super) policies: Vec<String>,
-}
-
-/// Policies that failed, or a request that does not fit the schema: never a permit.
-#[derive(Debug)]
-pub(super) struct EvaluationFailed(pub(super) String);
 
 impl From<InvalidFact> for EvaluationFailed {
     fn from(fact: InvalidFact) -> Self {
@@ -117,7 +105,7 @@ impl<'a> Scene<'a> {
 
     /// Asks with this evidence and this session.
     pub(super) fn ask(&self, shown: &Shown, session: Option<&SessionFacts>) -> Result<Answer, EvaluationFailed> {
-        judge(&self.request, &self.slice.policies, &self.entities(shown, session)?)
+        judge(&self.request, &self.slice.rules, &self.entities(shown, session)?)
     }
 
     /// Everything that the policies see with this evidence and this session.
@@ -137,16 +125,4 @@ impl<'a> Scene<'a> {
     pub(super) const fn request(&self) -> &Request {
         &self.request
     }
-}
-
-/// What these policies say. Cedar's own decision goes no further.
-pub(super) fn judge(request: &Request, policies: &PolicySet, entities: &Entities) -> Result<Answer, EvaluationFailed> {
-    let response = Authorizer::new().is_authorized(request.clone(), policies.as_ref(), entities);
-    // Cedar skips a policy that errs, so a `forbid` that errs would let pass.
-    if let Some(error) = response.diagnostics.errors.first() {
-        return Err(EvaluationFailed(error.to_string()));
-    }
-    let mut policies: Vec<String> = response.diagnostics.reason.iter().map(ToString::to_string).collect();
-    policies.sort_unstable();
-    Ok(Answer { permitted: response.decision == Decision::Allow, policies })
 }

@@ -3,11 +3,10 @@
 //! A policy is left out only where its scope cannot match: then Cedar would not evaluate its conditions either, so a
 //! slice decides as the full set (a property test holds that).
 
-use super::{Names, PackError, source::PolicyInfo};
+use super::{Names, PackError, rule::Rule, source::PolicyInfo};
 use crate::{assurance::Tier, catalogue::Catalogue, limits::SESSION_SECONDS};
 use cedar_policy::{
-    ActionConstraint, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, PrincipalConstraint,
-    ResourceConstraint,
+    ActionConstraint, Entities, Entity, EntityId, EntityTypeName, EntityUid, PrincipalConstraint, ResourceConstraint,
 };
 use cedar_policy_core::ast::EntityUID;
 use std::{
@@ -22,7 +21,8 @@ pub(super) type Slices = HashMap<String, HashMap<Tier, Slice>>;
 pub(super) struct Slice {
     /// `Action::"<name>/<tier>"`.
     pub(super) action: EntityUid,
-    pub(super) policies: PolicySet,
+    /// Its policies, less what the slice itself answers.
+    pub(super) rules: Vec<Rule>,
     /// The action with its parents, and what the policies name of the pack's entities.
     pub(super) base: Entities,
     /// Ages that the policies compare with, the oldest first.
@@ -36,7 +36,7 @@ impl Slice {
     }
 
     pub(super) fn holds(&self, id: &str) -> bool {
-        self.policies.policies().any(|policy| AsRef::<str>::as_ref(policy.id()) == id)
+        self.rules.iter().any(|rule| rule.id == id)
     }
 }
 
@@ -65,9 +65,9 @@ pub(super) fn cut(
             ages.sort_unstable_by(|a, b| b.cmp(a));
             ages.dedup();
             let base = base(&own, &parents, &chosen, entities).map_err(|error| broken(&error))?;
-            let set = PolicySet::from_policies(chosen.iter().map(|info| info.policy.clone()));
-            let policies = set.map_err(|error| broken(&error.to_string()))?;
-            let slice = Slice { action: own, policies, base, ages };
+            let rules: Result<_, _> = chosen.iter().map(|info| Rule::within_slice(&info.policy)).collect();
+            let rules = rules.map_err(|error: String| broken(&error))?;
+            let slice = Slice { action: own, rules, base, ages };
             slices.entry(action.name.clone()).or_default().insert(tier, slice);
         }
     }

@@ -5,9 +5,10 @@ use crate::{
     assurance::{Acr, Binding, Tier},
     decision::{Decision, DecisionInput, DecisionRecord, Outcome, RegisteredResource, decide},
     evidence::ProofFact,
-    policy::{Pack, default_pack},
+    policy::{Pack, decide::place, default_pack, rule::Rule},
 };
 use cedar_policy::PolicySet;
+use cedar_policy_core::authorizer::Authorizer;
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
@@ -24,9 +25,9 @@ static ERRING: LazyLock<Pack> = LazyLock::new(|| {
 /// The same slices, each with every policy of the pack in it.
 static UNCUT: LazyLock<Pack> = LazyLock::new(|| {
     let mut pack = load(&default_pack());
-    let all = PolicySet::from_policies(pack.policies.values().map(|info| info.policy.clone())).unwrap();
+    let all: Vec<Rule> = pack.policies.values().map(|info| Rule::whole(&info.policy).unwrap()).collect();
     for slice in pack.slices.values_mut().flat_map(|tiers| tiers.values_mut()) {
-        slice.policies = all.clone();
+        slice.rules = all.clone();
     }
     pack
 });
@@ -49,6 +50,27 @@ proptest! {
     #[test]
     fn a_slice_decides_as_the_full_set(input in any_input()) {
         prop_assert_eq!(decide(&input, &DEFAULT).record(), decide(&input, &UNCUT).record());
+    }
+
+    #[test]
+    fn a_slice_says_what_cedar_says_of_all_policies(input in any_input(), erring in any::<bool>()) {
+        let pack: &Pack = if erring { &ERRING } else { &DEFAULT };
+        let all = PolicySet::from_policies(pack.policies.values().map(|info| info.policy.clone())).unwrap();
+        let Ok(placed) = place(&input, pack) else { return Ok(()) };
+        let Ok(scene) = placed.scene(&input, pack) else { return Ok(()) };
+        let shown = input.evidence.shown(input.now, placed.subject.id, None);
+        let entities = scene.entities(&shown, input.session.as_ref()).unwrap();
+        let cedar = Authorizer::new().is_authorized(scene.request().clone(), all.as_ref(), &entities);
+        match scene.ask(&shown, input.session.as_ref()) {
+            Ok(answer) => {
+                let mut reasons: Vec<String> = cedar.diagnostics.reason.iter().map(ToString::to_string).collect();
+                reasons.sort_unstable();
+                prop_assert!(cedar.diagnostics.errors.is_empty());
+                prop_assert_eq!(answer.permitted, cedar.decision == cedar_policy::Decision::Allow);
+                prop_assert_eq!(answer.policies, reasons);
+            }
+            Err(failed) => prop_assert_eq!(failed.0, cedar.diagnostics.errors.first().unwrap().to_string()),
+        }
     }
 
     #[test]
