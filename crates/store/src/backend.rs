@@ -148,7 +148,7 @@ pub(crate) enum Pool {
 
 /// One connection, for writing.
 pub(crate) enum Connection {
-    Sqlite(SqliteConnection),
+    Sqlite(Box<embedded::Embedded>),
     Postgres(PgConnection),
 }
 
@@ -193,6 +193,8 @@ macro_rules! bound_arrays {
         query
     }};
 }
+
+mod embedded;
 
 /// As many of `left` rows as the bounds allow.
 fn sqlite_rows(left: usize, width: usize) -> usize {
@@ -257,7 +259,10 @@ impl Pool {
     /// A connection outside the pool, for the writer.
     pub(crate) async fn connect(&self) -> Result<Connection, sqlx::Error> {
         match self {
-            Self::Sqlite((_, options)) => SqliteConnection::connect_with(options).await.map(Connection::Sqlite),
+            Self::Sqlite((_, options)) => {
+                let connection = SqliteConnection::connect_with(options).await?;
+                Ok(Connection::Sqlite(Box::new(embedded::Embedded::new(connection))))
+            }
             Self::Postgres((_, options)) => PgConnection::connect_with(options).await.map(Connection::Postgres),
         }
     }
@@ -302,42 +307,55 @@ impl Connection {
     /// Begins a transaction that will write. SQLite takes its lock at once, so that it never has to upgrade one.
     pub(crate) async fn begin(&mut self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(connection) => connection.execute("BEGIN IMMEDIATE").await.map(drop),
+            Self::Sqlite(embedded) => {
+                embedded.begin();
+                Ok(())
+            }
             Self::Postgres(connection) => connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await.map(drop),
         }
     }
 
     /// Commits. Any error means: unknown whether.
     pub(crate) async fn commit(&mut self) -> Result<(), sqlx::Error> {
-        on_engine!(Connection, self, connection => connection.execute("COMMIT").await.map(drop))
+        match self {
+            Self::Sqlite(embedded) => embedded.commit().await,
+            Self::Postgres(connection) => connection.execute("COMMIT").await.map(drop),
+        }
     }
 
     /// Gives up the transaction.
     pub(crate) async fn rollback(&mut self) -> Result<(), sqlx::Error> {
-        on_engine!(Connection, self, connection => connection.execute("ROLLBACK").await.map(drop))
+        match self {
+            Self::Sqlite(embedded) => embedded.rollback().await,
+            Self::Postgres(connection) => connection.execute("ROLLBACK").await.map(drop),
+        }
     }
 
     /// Runs several statements of a migration, unprepared.
     pub(crate) async fn script(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
-        on_engine!(Connection, self, connection => connection.execute(sqlx::raw_sql(sql)).await.map(drop))
+        match self {
+            Self::Sqlite(embedded) => embedded.script(sql).await,
+            Self::Postgres(connection) => connection.execute(sqlx::raw_sql(sql)).await.map(drop),
+        }
     }
 
-    /// How many rows `sql` changed.
-    pub(crate) async fn execute(&mut self, sql: Arc<str>, values: &[Value]) -> Result<u64, sqlx::Error> {
-        Ok(match self {
-            Self::Sqlite(connection) => bound!(Sqlite, sql, values).execute(connection).await?.rows_affected(),
-            Self::Postgres(connection) => bound!(Postgres, sql, values).execute(connection).await?.rows_affected(),
-        })
+    /// Runs `sql`, at the latest before the next answer or the commit; then its error comes too.
+    pub(crate) async fn execute(&mut self, sql: Arc<str>, values: Vec<Value>) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(embedded) => {
+                embedded.execute(sql, values);
+                Ok(())
+            }
+            Self::Postgres(connection) => bound!(Postgres, sql, &values).execute(connection).await.map(drop),
+        }
     }
 
     /// The rows that answer `sql`.
-    pub(crate) async fn fetch(&mut self, sql: Arc<str>, values: &[Value]) -> Result<Vec<Row>, sqlx::Error> {
+    pub(crate) async fn fetch(&mut self, sql: Arc<str>, values: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
         match self {
-            Self::Sqlite(connection) => {
-                Ok(bound!(Sqlite, sql, values).fetch_all(connection).await?.into_iter().map(Row::Sqlite).collect())
-            }
+            Self::Sqlite(embedded) => embedded.fetch(sql, values).await,
             Self::Postgres(connection) => {
-                Ok(bound!(Postgres, sql, values).fetch_all(connection).await?.into_iter().map(Row::Postgres).collect())
+                Ok(bound!(Postgres, sql, &values).fetch_all(connection).await?.into_iter().map(Row::Postgres).collect())
             }
         }
     }
@@ -367,7 +385,7 @@ impl Connection {
         }
     }
 
-    /// Runs a statement over `rows` of columns of these kinds.
+    /// As [`Self::execute`], over `rows` of columns of these kinds.
     pub(crate) async fn execute_rows(
         &mut self,
         sql: Arc<str>,
@@ -375,7 +393,7 @@ impl Connection {
         rows: &[Vec<Value>],
     ) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(connection) => bound!(Sqlite, sql, rows.iter().flatten()).execute(connection).await.map(drop),
+            Self::Sqlite(_) => self.execute(sql, rows.concat()).await,
             Self::Postgres(connection) => bound_arrays!(sql, kinds, rows).execute(connection).await.map(drop),
         }
     }
@@ -388,10 +406,7 @@ impl Connection {
         rows: &[Vec<Value>],
     ) -> Result<Vec<Row>, sqlx::Error> {
         match self {
-            Self::Sqlite(connection) => {
-                let answer = bound!(Sqlite, sql, rows.iter().flatten()).fetch_all(connection).await?;
-                Ok(answer.into_iter().map(Row::Sqlite).collect())
-            }
+            Self::Sqlite(embedded) => embedded.fetch(sql, rows.concat()).await,
             Self::Postgres(connection) => {
                 let answer = bound_arrays!(sql, kinds, rows).fetch_all(connection).await?;
                 Ok(answer.into_iter().map(Row::Postgres).collect())
@@ -402,7 +417,7 @@ impl Connection {
     /// Ends the connection without a word to the server, as a crash would.
     pub(crate) async fn close(self) {
         let _ = match self {
-            Self::Sqlite(connection) => connection.close().await,
+            Self::Sqlite(embedded) => embedded.close().await,
             Self::Postgres(connection) => connection.close().await,
         };
     }

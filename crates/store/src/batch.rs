@@ -184,12 +184,12 @@ impl Batch<'_> {
                 numbers.insert(*n, number);
                 number += self.unit(*n).leaves.len() as u64;
             }
-            if !self.holds_run(number).await? {
-                return Ok(None);
-            }
             self.apply_effects(&kept, &numbers).await?;
             position = self.feed(&kept).await?;
             self.log(&kept).await?;
+            if !self.holds_run(number).await? {
+                return Ok(None);
+            }
             for n in kept {
                 if let (Some(verdict), Some(number)) = (verdicts.get_mut(n), numbers.get(&n)) {
                     *verdict = Some(Verdict::Kept(*number));
@@ -313,9 +313,9 @@ impl Batch<'_> {
     /// This run still writes under the current epoch. Notes its head beside it.
     async fn holds_run(&mut self, head: u64) -> Result<bool, sqlx::Error> {
         const FENCE: &str = "UPDATE runs SET head = $1 WHERE id = $2 AND epoch = $3 \
-                             AND epoch = (SELECT number FROM meta WHERE name = 'epoch')";
-        let values = [Value::Int(signed(head)), Value::Text(Arc::clone(&self.run.id)), Value::Int(self.run.epoch)];
-        Ok(self.connection.execute(Arc::from(FENCE), &values).await? == 1)
+                             AND epoch = (SELECT number FROM meta WHERE name = 'epoch') RETURNING head";
+        let values = vec![Value::Int(signed(head)), Value::Text(Arc::clone(&self.run.id)), Value::Int(self.run.epoch)];
+        Ok(self.connection.fetch(Arc::from(FENCE), values).await?.len() == 1)
     }
 
     async fn apply_effects(&mut self, kept: &[usize], numbers: &HashMap<usize, u64>) -> Result<(), sqlx::Error> {
@@ -357,7 +357,7 @@ impl Batch<'_> {
             return Ok(None);
         }
         let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        let answer = self.connection.fetch(Arc::from(TAKE), &[Value::Int(count)]).await?;
+        let answer = self.connection.fetch(Arc::from(TAKE), vec![Value::Int(count)]).await?;
         let last = answer.first().ok_or(sqlx::Error::RowNotFound)?.int(0)?;
         for (row, position) in rows.iter_mut().zip(last - count + 1..) {
             if let Some(first) = row.first_mut() {

@@ -123,9 +123,9 @@ async fn is_new_beside_others(pool: &Pool, node: &str, now: Time) -> Result<bool
 async fn raise(pool: &Pool, from: u64, now: Time) -> Result<(), OpenError> {
     let mut connection = pool.connect().await?;
     connection.begin().await?;
-    let set = "UPDATE meta SET number = $1 WHERE name = $2 AND number <= $1";
+    let set = "UPDATE meta SET number = $1 WHERE name = $2 AND number <= $3";
     for (name, number) in [("epoch", signed(from) + 1), ("epoch_raised_at", now.millis())] {
-        connection.execute(Arc::from(set), &[Value::Int(number), Value::text(name)]).await?;
+        connection.execute(Arc::from(set), vec![Value::Int(number), Value::text(name), Value::Int(number)]).await?;
     }
     connection.commit().await?;
     connection.close().await;

@@ -255,12 +255,6 @@ impl LogReader {
         Ok(self.events(&sql, &[Value::id(run), signed(number)]).await?.pop())
     }
 
-    /// The event of this identifier.
-    pub async fn event(&self, id: EventId) -> Result<Option<LoggedEvent>, ReadError> {
-        let sql = format!("SELECT {EVENT} FROM events e JOIN runs r ON r.id = e.run WHERE e.id = $1");
-        Ok(self.events(&sql, &[Value::id(id)]).await?.pop())
-    }
-
     async fn events(&self, sql: &str, values: &[Value]) -> Result<Vec<LoggedEvent>, ReadError> {
         let mut events = Vec::new();
         for row in self.pool.fetch_built(sql.into(), values).await? {

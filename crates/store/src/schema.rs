@@ -79,7 +79,7 @@ pub(crate) async fn migrate(pool: &Pool, dry_run: bool) -> Result<Vec<Migration>
         let done = async {
             connection.script(migration.sql).await?;
             let note = Arc::from("UPDATE meta SET number = $1 WHERE name = 'schema'");
-            connection.execute(note, &[Value::Int(migration.version)]).await
+            connection.execute(note, vec![Value::Int(migration.version)]).await
         };
         match done.await {
             Ok(_) => connection.commit().await?,

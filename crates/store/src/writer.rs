@@ -89,7 +89,7 @@ impl Writer {
     /// Begins a run, so that the store opens only if it can write.
     pub(crate) async fn start(&mut self) -> Result<(), sqlx::Error> {
         let mut connection = self.pool.connect().await?;
-        let size = connection.fetch(Arc::from("SELECT size FROM log_head WHERE name = 'log'"), &[]).await?;
+        let size = connection.fetch(Arc::from("SELECT size FROM log_head WHERE name = 'log'"), vec![]).await?;
         let size = size.first().ok_or(sqlx::Error::RowNotFound)?.int(0)?;
         if u64::try_from(size).unwrap_or(0) < self.signed_size.load(Ordering::Relaxed) {
             // Another database answers, or this one was turned back: what we signed is not in it.
@@ -220,7 +220,7 @@ impl Writer {
         (self.edges.random)(&mut random);
         let id = RunId::new(now, random);
         connection.begin().await?;
-        let epoch = connection.fetch(Arc::from("SELECT number FROM meta WHERE name = 'epoch'"), &[]).await?;
+        let epoch = connection.fetch(Arc::from("SELECT number FROM meta WHERE name = 'epoch'"), vec![]).await?;
         let epoch = epoch.first().ok_or(sqlx::Error::RowNotFound)?.int(0)?;
         let predecessor = self.predecessor(connection).await?;
         let mut run = Run {
@@ -270,14 +270,14 @@ impl Writer {
         let run = match self.before {
             Some(run) => run,
             None => {
-                let rows = connection.fetch(Arc::from(OF_NODE), &[Value::text(&self.node)]).await?;
+                let rows = connection.fetch(Arc::from(OF_NODE), vec![Value::text(&self.node)]).await?;
                 let Some(row) = rows.first() else { return Ok(None) };
                 row.text(0)?
                     .parse()
                     .map_err(|error: counterfoil_core::id::InvalidId| sqlx::Error::Decode(error.into()))?
             }
         };
-        let rows = connection.fetch(Arc::from(LAST), &[Value::id(run)]).await?;
+        let rows = connection.fetch(Arc::from(LAST), vec![Value::id(run)]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let mac: [u8; 32] = row.bytes(1)?.try_into().map_err(|_| sqlx::Error::Decode("a MAC has 32 bytes".into()))?;
         Ok(Some(Predecessor { run, number: u64::try_from(row.int(0)?).unwrap_or_default(), mac: Mac::from_bytes(mac) }))

@@ -381,7 +381,6 @@ CREATE TABLE events (
     leaf BYTEA NOT NULL,
     personal TEXT,
     mac BYTEA NOT NULL,
-    UNIQUE (id),
     PRIMARY KEY (run, number)
 );
 

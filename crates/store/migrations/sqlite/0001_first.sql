@@ -381,7 +381,6 @@ CREATE TABLE events (
     leaf BLOB NOT NULL,
     personal TEXT,
     mac BLOB NOT NULL,
-    UNIQUE (id),
     PRIMARY KEY (run, number)
 );
 
