@@ -23,6 +23,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use std::sync::Arc;
+use tower::util::{MapFutureLayer, MapResponseLayer};
 
 /// Who may call a route. What a caller may then see or do, policy and ownership say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,9 +222,9 @@ pub fn router(app: Arc<App>) -> Router {
             }
             _ => route.handler,
         };
-        let measured = (Arc::clone(&app), place);
-        let handler = handler.layer(middleware::from_fn_with_state(measured, operations::measure));
-        router = router.route(route.path, handler);
+        let app = Arc::clone(&app);
+        let measured = move |answer| operations::measure(Arc::clone(&app), place, answer);
+        router = router.route(route.path, handler.layer(MapFutureLayer::new(measured)));
     }
     if app.demo {
         // Everybody's mail, for a person who tries the product alone on their own machine.
@@ -232,6 +233,6 @@ pub fn router(app: Arc<App>) -> Router {
     router
         .method_not_allowed_fallback(|| async { Problem::new(Kind::METHOD_NOT_ALLOWED).into_response() })
         .fallback(page::not_found)
-        .layer(middleware::map_response(operations::security_headers))
+        .layer(MapResponseLayer::new(operations::security_headers))
         .with_state(app)
 }

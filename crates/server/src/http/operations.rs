@@ -7,9 +7,8 @@ use crate::{
     problem::{Kind, Problem},
 };
 use axum::{
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, State},
     http::{HeaderMap, HeaderValue, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use counterfoil_core::digest::Digest;
@@ -39,7 +38,7 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Replies are what they say they are, and nobody learns our addresses from a Referer.
-pub async fn security_headers(mut response: Response) -> Response {
+pub fn security_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
@@ -91,9 +90,15 @@ fn may_collect(app: &App, Peer(peer): Peer, headers: &HeaderMap) -> Result<(), P
 }
 
 /// Notes how long a route took to answer, and with what.
-pub async fn measure(State((app, route)): State<(Arc<App>, usize)>, request: Request, next: Next) -> Response {
+pub fn measure<E>(
+    app: Arc<App>,
+    route: usize,
+    answer: impl Future<Output = Result<Response, E>>,
+) -> impl Future<Output = Result<Response, E>> {
     let begun = app.clock.mark();
-    let response = next.run(request).await;
-    app.metrics.answered(route, response.status().as_u16(), begun.elapsed());
-    response
+    async move {
+        let response = answer.await?;
+        app.metrics.answered(route, response.status().as_u16(), begun.elapsed());
+        Ok(response)
+    }
 }
