@@ -32,7 +32,7 @@ use counterfoil_oauth::{
     uri::HttpUri,
 };
 use counterfoil_store::{SpendKey, Upkeep};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{net::IpAddr, sync::Arc};
 
 /// The reply header that carries the next nonce.
@@ -79,6 +79,11 @@ pub struct Newcomer {
     pub visit: Visit,
 }
 
+/// A body that has nothing to say.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Empty {}
+
 impl<T> Browser<T> {
     /// Whose session it is.
     pub fn signed_in(&self) -> Result<&SignedIn, Problem> {
@@ -113,6 +118,7 @@ impl FromRequest<Arc<App>> for Newcomer {
         let (proof, key) =
             proof.verify_first(arrived.signed(), &app.keys.session_nonces).map_err(|error| refused(&error))?;
         spend_nonce(app, &proof, arrived.visit.now).await?;
+        let Empty {} = extract::from_slice(&arrived.body)?;
         Ok(Self { key, visit: arrived.visit })
     }
 }

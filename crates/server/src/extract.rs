@@ -3,8 +3,8 @@
 use crate::problem::{Kind, Problem};
 use axum::{
     body::{Body, Bytes},
-    extract::{FromRequest, Request},
-    http::{HeaderMap, header},
+    extract::{FromRequest, FromRequestParts, Path, Request},
+    http::{HeaderMap, header, request::Parts},
 };
 use counterfoil_core::{json, limits};
 use serde::de::DeserializeOwned;
@@ -22,6 +22,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
         require_json(&parts.headers)?;
         let bytes = read(body).await?;
         from_slice(&bytes).map(Self)
+    }
+}
+
+/// What stands in the braces of the route's path. What is no text is the name of nothing.
+#[derive(Debug)]
+pub struct Named(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(name) = Path::from_request_parts(parts, state).await.map_err(|_| Problem::new(Kind::NOT_FOUND))?;
+        Ok(Self(name))
     }
 }
 

@@ -22,6 +22,9 @@ macro_rules! kinds {
     ($($(#[$doc:meta])* $constant:ident = $name:literal, $status:ident, $title:literal;)*) => {
         impl Kind {
             $($(#[$doc])* pub const $constant: Kind = Kind { name: $name, status: StatusCode::$status, title: $title };)*
+
+            /// Every kind: what the document of the routes lists.
+            pub const ALL: &'static [Kind] = &[$(Kind::$constant),*];
         }
     };
 }
@@ -182,6 +185,13 @@ impl Problem {
     }
 }
 
+impl Kind {
+    /// `type` (RFC 9457 §3.1.1): a name, because there is nothing to look up that the document does not say.
+    pub fn urn(self) -> String {
+        format!("urn:counterfoil:problem:{}", self.name)
+    }
+}
+
 impl From<counterfoil_store::ReadError> for Problem {
     fn from(error: counterfoil_store::ReadError) -> Self {
         Self::internal(error)
@@ -206,7 +216,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let said = self.said.unwrap_or_default();
         let body = Body {
-            r#type: format!("urn:counterfoil:problem:{}", self.kind.name),
+            r#type: self.kind.urn(),
             code: self.kind.name,
             title: self.kind.title,
             status: self.kind.status.as_u16(),

@@ -51,7 +51,7 @@ impl FromRequestParts<Arc<App>> for ApiCaller {
                 Ok(Self { audience: found.audience.clone(), scopes: found.scopes.clone() })
             }
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("dpop") => {
-                let token = held_token(app, parts, token.trim(), now).await.map_err(IntoResponse::into_response)?;
+                let token = held_token(app, parts, token.trim(), now).await?;
                 let claims = token.claims();
                 // For us, from a client that is a registered API, and nobody's session.
                 if claims.aud != app.issuer.as_str() || claims.lineage.is_some() {
@@ -80,24 +80,14 @@ fn dpop_fields(parts: &Parts) -> impl Iterator<Item = &str> {
 }
 
 /// A token that was presented to us with a proof of its key. Its login is open: containment reaches here too (R4).
-async fn held_token(
-    app: &App,
-    parts: &Parts,
-    token: &str,
-    now: Time,
-) -> Result<Arc<VerifiedAccessToken>, TokenRefused> {
-    let refuse = |error: OAuthError| TokenRefused { error, nonce: None };
-    let invalid = || refuse(OAuthError::new(ErrorCode::InvalidToken, "The access token is not active."));
-    let verified = crate::flows::evaluate::remembered(app, token, now)
-        .await
-        .map_err(|_| refuse(OAuthError::new(ErrorCode::ServerError, "Something went wrong on our side.")))?
-        .ok_or_else(invalid)?;
+async fn held_token(app: &App, parts: &Parts, token: &str, now: Time) -> Result<Arc<VerifiedAccessToken>, Response> {
+    let refuse = |error: OAuthError, nonce| TokenRefused { error, nonce }.into_response();
+    let invalid = || refuse(OAuthError::new(ErrorCode::InvalidToken, "The access token is not active."), None);
+    // A fault of ours says nothing about the token: whoever holds it may try again.
+    let ours = |problem: Problem| problem.into_response();
+    let verified = crate::flows::evaluate::remembered(app, token, now).await.map_err(ours)?.ok_or_else(invalid)?;
     if let Some(login) = verified.claims().lineage {
-        let login = app
-            .store
-            .login(login)
-            .await
-            .map_err(|_| refuse(OAuthError::new(ErrorCode::ServerError, "Something went wrong on our side.")))?;
+        let login = app.store.login(login).await.map_err(|error| ours(error.into()))?;
         if !login.is_some_and(|login| login.is_open()) {
             return Err(invalid());
         }
@@ -111,15 +101,18 @@ async fn held_token(
         Ok(proof) => proof,
         Err(error) => {
             let nonce = app.keys.dpop_nonces.issue(now, app.random.bytes());
-            return Err(TokenRefused { error: error.to_oauth(), nonce: Some(nonce) });
+            return Err(refuse(error.to_oauth(), Some(nonce)));
         }
     };
     let mut unit = Upkeep::new(now);
     unit.spend(SpendKey::jti("dpop", &proof.replay_key().to_string()), proof.remember_until());
-    unit.commit(&app.store)
-        .await
-        .map_err(|_| refuse(OAuthError::new(ErrorCode::InvalidDpopProof, "This DPoP proof was used before.")))?;
-    Ok(verified)
+    match unit.commit(&app.store).await {
+        Ok(()) => Ok(verified),
+        Err(error) if error.spent().is_some() => {
+            Err(refuse(OAuthError::new(ErrorCode::InvalidDpopProof, "This DPoP proof was used before."), None))
+        }
+        Err(error) => Err(ours(error.into())),
+    }
 }
 
 /// A token or its proof was not good (RFC 6750 §3.1, RFC 9449 §7.1).
@@ -166,7 +159,7 @@ impl FromRequestParts<Arc<App>> for TokenHolder {
             return Err(missing());
         }
         let token = token.trim().to_owned();
-        held_token(app, parts, &token, now).await.map(Self).map_err(IntoResponse::into_response)
+        held_token(app, parts, &token, now).await.map(Self)
     }
 }
 

@@ -50,8 +50,20 @@ pub async fn metrics(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
-    may_collect(&app, peer, &headers)?;
+) -> Response {
+    counted(&app, peer, &headers).await.unwrap_or_else(|problem| {
+        let unauthenticated = problem.kind() == Kind::UNAUTHENTICATED;
+        let mut refused = problem.into_response();
+        if unauthenticated {
+            // RFC 9110 §15.5.2.
+            refused.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        refused
+    })
+}
+
+async fn counted(app: &App, peer: Peer, headers: &HeaderMap) -> Result<Response, Problem> {
+    may_collect(app, peer, headers)?;
     let load = app.store.load();
     let log = app.store.log();
     let last = log.last_checkpoint().await?;

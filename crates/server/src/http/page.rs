@@ -11,12 +11,13 @@ pub mod step_up;
 use crate::{
     app::App,
     browser,
+    extract::Named,
     page::{HEADERS, Shell, asset::CACHE_CONTROL},
     problem::{Kind, Problem},
 };
 use axum::{
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
@@ -68,7 +69,7 @@ fn shell(app: &App, headers: &HeaderMap, shell: Shell, status: StatusCode) -> Re
 }
 
 /// A file of the pages, under an address that changes with its content.
-pub async fn asset(State(app): State<Arc<App>>, Path(path): Path<String>) -> Response {
+pub async fn asset(State(app): State<Arc<App>>, Named(path): Named) -> Response {
     let Some(asset) = app.pages.assets.find(&format!("/assets/{path}")) else {
         return Problem::new(Kind::NOT_FOUND).into_response();
     };

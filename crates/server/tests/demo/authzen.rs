@@ -3,6 +3,7 @@
 use crate::{
     harness::Demo,
     journey::{Journey, payout},
+    schema,
 };
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// The schema of this name; says so where there is none.
-fn schema(name: &str) -> Option<Value> {
+fn standards(name: &str) -> Option<Value> {
     let vectors = std::env::var_os("COUNTERFOIL_VECTORS")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/vectors")), PathBuf::from);
     let file = vectors.join("authzen").join("schemas").join(name);
@@ -23,45 +24,15 @@ fn schema(name: &str) -> Option<Value> {
     }
 }
 
-/// What the schema finds wrong. A keyword that it is not prepared for stops the test, so that nothing passes unread.
-fn wrong(schema: &Value, value: &Value, at: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for (keyword, rule) in schema.as_object().unwrap() {
-        match keyword.as_str() {
-            "type" => {
-                let fits = match rule.as_str().unwrap() {
-                    "object" => value.is_object(),
-                    "string" => value.is_string(),
-                    "boolean" => value.is_boolean(),
-                    other => panic!("a type that nobody reads: {other}"),
-                };
-                if !fits {
-                    found.push(format!("{at} is no {rule}"));
-                }
-            }
-            "required" => {
-                let missing =
-                    rule.as_array().unwrap().iter().filter(|name| value.get(name.as_str().unwrap()).is_none());
-                found.extend(missing.map(|name| format!("{at}/{name} is missing")));
-            }
-            "properties" => {
-                for (name, rule) in rule.as_object().unwrap() {
-                    if let Some(member) = value.get(name) {
-                        found.extend(wrong(rule, member, &format!("{at}/{name}")));
-                    }
-                }
-            }
-            "$schema" | "$id" | "$comment" | "title" | "description" | "example" | "examples" => {}
-            other => panic!("a keyword that nobody reads: {other}"),
-        }
-    }
-    found
+/// What the schema finds wrong.
+fn wrong(schema: &Value, value: &Value) -> Vec<String> {
+    schema::wrong(&Value::Null, schema, value)
 }
 
 #[test]
 fn answers_are_what_the_standards_schema_says() {
     let (Some(request), Some(response)) =
-        (schema("evaluation-request.schema.json"), schema("evaluation-response.schema.json"))
+        (standards("evaluation-request.schema.json"), standards("evaluation-response.schema.json"))
     else {
         return;
     };
@@ -74,9 +45,9 @@ fn answers_are_what_the_standards_schema_says() {
         ("no.such.action", None, "deny"),
     ] {
         let question = journey.question(action, transaction.as_ref());
-        assert_eq!(wrong(&request, &question, ""), Vec::<String>::new());
+        assert_eq!(wrong(&request, &question), Vec::<String>::new());
         let answer = journey.evaluate(action, transaction.as_ref());
-        assert_eq!(wrong(&response, &answer, ""), Vec::<String>::new());
+        assert_eq!(wrong(&response, &answer), Vec::<String>::new());
         let told = answer["context"]["outcome"].as_str().unwrap();
         assert!(told == outcome || (action == "key.export" && told != "permit"), "{action}: {answer}");
         assert_eq!(answer["decision"], json!(told == "permit"), "{answer}");
@@ -98,7 +69,7 @@ fn broken(schema: &Value, good: &Value) -> Vec<Value> {
     }
     for (name, rule) in rules {
         for value in [json!(7), json!("x"), json!([]), json!({}), json!(null), json!(true)] {
-            if !wrong(rule, &value, "").is_empty() {
+            if !wrong(rule, &value).is_empty() {
                 all.push(set(name, value));
             }
         }
@@ -111,7 +82,7 @@ fn broken(schema: &Value, good: &Value) -> Vec<Value> {
 
 #[test]
 fn what_breaks_the_schema_is_400() {
-    let Some(request) = schema("evaluation-request.schema.json") else { return };
+    let Some(request) = standards("evaluation-request.schema.json") else { return };
     let demo = Demo::start();
     let good = json!({
         "subject": {"type": "user", "id": demo.ready["users"][0]["sub"], "properties": {}},

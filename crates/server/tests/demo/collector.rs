@@ -77,5 +77,6 @@ fn with_a_token_only_its_holder_reads() {
         let request = demo.request("GET", "/metrics", &header, "");
         let reply = crate::volley::volley(&[crate::volley::Shot { port: node.port, bytes: request }]);
         assert_eq!(reply[0].status, status, "{authorization:?}");
+        assert_eq!(reply[0].headers.contains_key("www-authenticate"), status == 401, "{authorization:?}");
     }
 }

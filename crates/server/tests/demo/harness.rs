@@ -1,5 +1,6 @@
 //! Starts a demo of its own for each test, and speaks HTTP/1.1 with it.
 
+use crate::contract;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -143,7 +144,9 @@ impl Demo {
     pub fn exchange(&self, request: &[u8]) -> std::io::Result<Reply> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port()))?;
         stream.write_all(request)?;
-        read(stream)
+        let reply = read(stream)?;
+        contract::check(request, &reply);
+        Ok(reply)
     }
 
     /// Sends these bytes and reads as much as there is at once: a stream of events never ends.
@@ -159,7 +162,9 @@ impl Demo {
             if let Some((head, body)) = text.split_once("\r\n\r\n")
                 && (read == 0 || head.contains("text/event-stream"))
             {
-                return parse(head, body);
+                let reply = parse(head, body);
+                contract::check(request, &reply);
+                return reply;
             }
             assert!(read > 0, "no reply: {text:?}");
         }

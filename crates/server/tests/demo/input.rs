@@ -3,7 +3,6 @@
 use crate::{
     browser::Browser,
     harness::{Demo, Reply, read},
-    logbook::Logbook,
 };
 use counterfoil_core::limits;
 use serde_json::{Value, json};
@@ -16,70 +15,25 @@ use std::{
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const JSON: (&str, &str) = ("content-type", "application/json");
-/// One byte more than `limits::BODY_BYTES`.
-const TOO_LARGE: usize = 64 * 1024 + 1;
 
-/// Every POST route, with who may call it.
-fn posts(demo: &Demo) -> Vec<(String, String)> {
-    let document = demo.call("GET", "/openapi.json", &[], "").json();
-    let mut posts = Vec::new();
-    for (path, item) in document["paths"].as_object().unwrap() {
-        if let Some(operation) = item.get("post") {
-            let scheme = operation["security"][0].as_object().and_then(|scheme| scheme.keys().next());
-            let id = "01a2010a-51fe-7e1f-9893-d6b45adab2c5";
-            let target = path.replace("{id}", id).replace("{redemption_id}", &id[..20]);
-            posts.push((target, scheme.cloned().unwrap_or_default()));
-        }
-    }
-    posts
-}
-
-fn call(demo: &Demo, browser: &mut Browser<'_>, (path, who): &(String, String), body: &str) -> Reply {
-    match who.as_str() {
-        "session" => browser.try_post_text(path, body).unwrap(),
-        "client" => demo.call("POST", path, &[FORM], body),
-        _ => demo.call("POST", path, &[("authorization", &demo.api_key()), JSON], body),
-    }
-}
-
+/// Also in the place of an identifier, and whoever asks.
 #[test]
-fn a_body_that_cannot_be_read_changes_nothing_anywhere() {
+fn a_name_that_is_no_text_is_the_name_of_nothing() {
     let demo = Demo::start();
-    let mut browser = Browser::new(&demo);
-    browser.sign_in(&demo.ready["users"][0]);
-    let routes = posts(&demo);
-    assert!(routes.len() > 25, "{}", routes.len());
-    let log = Logbook::of(&demo);
-    let before = log.events();
-    let large = format!("{{\"x\":\"{}\"}}", "x".repeat(TOO_LARGE));
-    for route in routes.iter().filter(|(path, _)| path != "/session") {
-        for (what, body, status) in [
-            ("nothing", "", 400),
-            ("not JSON", "{", 400),
-            ("an array", "[]", 400),
-            ("a string", "\"x\"", 400),
-            ("a name twice", "{\"a\":1,\"a\":2}", 400),
-            ("a lone surrogate", "{\"a\":\"\\ud800\"}", 400),
-            ("too large", large.as_str(), 413),
-        ] {
-            let reply = call(&demo, &mut browser, route, body);
-            // A form without a client in it is nobody's (RFC 6749 §5.2), and its errors know no 413.
-            let expected: &[u16] = if route.1 == "client" { &[400, 401] } else { std::slice::from_ref(&status) };
-            assert!(expected.contains(&reply.status), "{}: {what}: {reply:?}", route.0);
-            let kind = &reply.headers["content-type"];
-            let error = reply.json();
-            if route.1 == "client" {
-                assert!(kind.starts_with("application/json") && error["error"].is_string(), "{}: {what}", route.0);
-            } else {
-                assert!(kind == "application/problem+json" && error["code"].is_string(), "{}: {what}", route.0);
-            }
+    let document = demo.call("GET", "/openapi.json", &[], "").json();
+    let mut tried = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let Some((before, after)) = path.split_once('{') else { continue };
+        let address = format!("{before}%ff{}", after.split_once('}').unwrap().1);
+        for method in item.as_object().unwrap().keys() {
+            let reply = demo.call(&method.to_uppercase(), &address, &[("authorization", &demo.api_key()), JSON], "{}");
+            // A page is the same shell under any name.
+            let page = method == "get" && !address.starts_with("/assets");
+            assert_eq!(reply.status, if page { 200 } else { 404 }, "{method} {address}: {reply:?}");
+            tried += 1;
         }
-        let wrong =
-            demo.call("POST", &route.0, &[("authorization", &demo.api_key()), ("content-type", "text/xml")], "<x/>");
-        assert!(matches!(wrong.status, 400 | 401), "{}: {wrong:?}", route.0);
     }
-    assert_eq!(log.events(), before, "bad input left something in the log");
-    assert_eq!(browser.post("/me", &json!({})).status, 200, "the session is as good as before");
+    assert!(tried > 10, "{tried}");
 }
 
 #[test]

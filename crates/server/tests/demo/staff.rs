@@ -27,6 +27,10 @@ pub const ROLES: [&str; 5] = ["administrator", "security", "help_desk", "analyst
 pub struct OtherApi {
     /// `Bearer` and its key.
     pub authorization: String,
+    /// The same with a key whose time is over.
+    pub expired: String,
+    /// The same with a key that was revoked before its time.
+    pub revoked: String,
     /// Its client.
     pub client_id: &'static str,
     /// Its client's private key.
@@ -166,7 +170,7 @@ async fn other_api(store: &Store, issuer: &str) -> OtherApi {
         "names": {"en": "Other"},
     });
     let client = counterfoil_oauth::client::Client::register(serde_json::from_value(metadata).unwrap()).unwrap();
-    let (now, secret) = (now(), identifier());
+    let now = now();
     let mut tx = Tx::new(now);
     tx.put_api(&Api {
         audience: audience.to_owned(),
@@ -175,19 +179,33 @@ async fn other_api(store: &Store, issuer: &str) -> OtherApi {
     });
     let body = serde_json::to_value(client).unwrap();
     tx.put_client(&Client { client_id: client_id.to_owned(), body, version: 0 });
-    let key = ApiKey {
-        id: ApiKeyId::new(now, random()),
-        hash: Digest::of(secret.as_bytes()),
-        audience: audience.to_owned(),
-        scopes: vec!["evaluate".to_owned(), "redeem".to_owned()],
-        issued_at: now,
-        expires_at: now.plus_seconds(3_600),
-        state: ApiKeyState::Active {},
-        version: 0,
-    };
-    tx.put_api_key(&key);
-    let changed =
-        EventKind::ApiKeyChanged { key: key.id, audience: audience.to_owned(), expires_at: Some(key.expires_at) };
-    tx.commit(store, event(changed)).await.map(drop).unwrap();
-    OtherApi { authorization: format!("Bearer {secret}"), client_id, jwk }
+    let (mut keys, mut changes) = (Vec::new(), Vec::new());
+    for (expires_at, state) in [
+        (now.plus_seconds(3_600), ApiKeyState::Active {}),
+        (now.plus_seconds(-1), ApiKeyState::Active {}),
+        (now.plus_seconds(3_600), ApiKeyState::Revoked { at: now }),
+    ] {
+        let secret = identifier();
+        let key = ApiKey {
+            id: ApiKeyId::new(now, random()),
+            hash: Digest::of(secret.as_bytes()),
+            audience: audience.to_owned(),
+            scopes: vec!["evaluate".to_owned(), "redeem".to_owned()],
+            issued_at: now.plus_seconds(-3_600),
+            expires_at,
+            state,
+            version: 0,
+        };
+        tx.put_api_key(&key);
+        let (key, audience, expires_at) = (key.id, audience.to_owned(), Some(expires_at));
+        changes.push(event(EventKind::ApiKeyChanged { key, audience, expires_at }));
+        keys.push(format!("Bearer {secret}"));
+    }
+    let last = changes.pop().unwrap();
+    for change in changes {
+        tx.also(change);
+    }
+    tx.commit(store, last).await.map(drop).unwrap();
+    let [authorization, expired, revoked] = keys.try_into().unwrap();
+    OtherApi { authorization, expired, revoked, client_id, jwk }
 }

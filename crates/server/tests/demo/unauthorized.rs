@@ -8,53 +8,11 @@ use crate::{
     browser::Browser,
     harness::{Demo, Reply},
     journey::{Asked, Journey, payout},
+    picture,
     staff::{ROLES, hire},
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fmt::Write as _, path::Path};
-
-/// Paths of CONTRACT §3. Each must be a route, or is shown as not built.
-const CONTRACT: &[(&str, &str)] = &[
-    ("get", "/.well-known/openid-configuration"),
-    ("get", "/.well-known/oauth-authorization-server"),
-    ("get", "/.well-known/authzen-configuration"),
-    ("get", "/.well-known/ssf-configuration"),
-    ("post", "/oauth/par"),
-    ("get", "/oauth/authorize"),
-    ("post", "/oauth/authorize"),
-    ("post", "/oauth/token"),
-    ("post", "/oauth/introspect"),
-    ("post", "/oauth/revoke"),
-    ("get", "/oauth/userinfo"),
-    ("get", "/oauth/jwks"),
-    ("post", "/oauth/bc-authorize"),
-    ("post", "/access/v1/evaluation"),
-    ("post", "/access/v1/evaluations"),
-    ("post", "/access/v1/search/subject"),
-    ("post", "/access/v1/search/resource"),
-    ("post", "/access/v1/search/action"),
-    ("post", "/v1/redeem"),
-    ("post", "/v1/redeem/{redemption_id}"),
-    ("get", "/v1/revocations"),
-    ("post", "/v1/challenges"),
-    ("post", "/v1/tasks"),
-    ("post", "/v1/containments"),
-    ("get", "/v1/audit"),
-    ("get", "/v1/admin"),
-    ("get", "/openapi.json"),
-    ("get", "/sign-in"),
-    ("get", "/step-up/{id}"),
-    ("get", "/approve/{id}"),
-    ("get", "/me"),
-    ("get", "/recover"),
-    ("get", "/admin"),
-    ("get", "/gateway/verify"),
-    ("get", "/ssf"),
-    ("get", "/scim/v2"),
-    ("get", "/healthz"),
-    ("get", "/readyz"),
-    ("get", "/metrics"),
-];
+use std::collections::BTreeMap;
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -108,6 +66,8 @@ fn the_picture_beside_openapi_shows_who_gets_what() {
         ("wrong scheme", Box::new(|target| send(demo, target, &[("authorization", "Basic eDp5")]))),
         ("malformed", Box::new(|target| malformed(demo, target))),
         ("another API's key", Box::new(|target| send(demo, target, &[("authorization", &other.authorization)]))),
+        ("an expired key", Box::new(|target| send(demo, target, &[("authorization", &other.expired)]))),
+        ("a revoked key", Box::new(|target| send(demo, target, &[("authorization", &other.revoked)]))),
         // Ada's is for the treasury, not for us; at userinfo it is the API's own that is nobody's.
         (
             "a token for another",
@@ -133,14 +93,14 @@ fn the_picture_beside_openapi_shows_who_gets_what() {
     people.extend(ROLES.into_iter().zip(&staff).map(|(role, user)| (role, by(demo, on_duty(demo, user)))));
     people.push(("Ada herself", by(demo, browser)));
     draw(&mut text, "People, by their sessions", &targets, people);
-    compare(&text);
+    picture::compare("unauthorized.txt", &text);
 }
 
 /// Every route of the document, in its order, but signing out comes last: everybody needs their session until then.
 fn targets(demo: &Demo, question: &Value, waiting: &Asked, redemption: &Value, session: &str) -> Vec<Target> {
     let document = demo.call("GET", "/openapi.json", &[], "").json();
     let mut rows: BTreeMap<(String, String), (bool, bool)> = BTreeMap::new();
-    for (method, path) in CONTRACT {
+    for (method, path) in picture::CONTRACT {
         rows.insert(((*path).to_owned(), (*method).to_owned()), (false, false));
     }
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -178,39 +138,17 @@ fn targets(demo: &Demo, question: &Value, waiting: &Asked, redemption: &Value, s
 }
 
 /// One block: a row for each route, a column for each caller.
-fn draw(text: &mut String, title: &str, targets: &[Target], mut callers: Vec<(&str, Call<'_>)>) {
-    let names: Vec<String> = targets.iter().map(|t| format!("{:<4} {}", t.method.to_uppercase(), t.path)).collect();
-    let mut columns: Vec<Vec<String>> = vec![names];
-    for (name, call) in &mut callers {
-        let mut column = vec![(*name).to_owned()];
-        column.extend(targets.iter().map(|target| cell(target, &call(target))));
-        columns.push(column);
+fn draw(text: &mut String, title: &str, targets: &[Target], callers: Vec<(&str, Call<'_>)>) {
+    let rows: Vec<(&str, &str)> = targets.iter().map(|t| (t.method.as_str(), t.path.as_str())).collect();
+    let mut columns = Vec::new();
+    for (name, mut call) in callers {
+        columns.push((name, targets.iter().map(|target| cell(target, &call(target))).collect()));
     }
-    columns[0].insert(0, title.to_owned());
-    text.push('\n');
-    for row in 0..=targets.len() {
-        let cells = columns.iter().map(|column| {
-            let width = column.iter().map(String::len).max().unwrap_or(0);
-            format!("{:<width$}", column[row])
-        });
-        let line = cells.collect::<Vec<_>>().join(" | ");
-        let _ = writeln!(text, "{}", line.trim_end());
-        if row == 0 {
-            let _ = writeln!(text, "{}", "-".repeat(line.len()));
-        }
-    }
+    picture::block(text, title, &rows, &columns);
 }
 
-/// What a reply says in a few words. What is not built must not answer.
 fn cell(target: &Target, reply: &Reply) -> String {
-    if !target.built {
-        assert_eq!(reply.status, 404, "{} {} answers and is in no document", target.method, target.path);
-        return "not built".to_owned();
-    }
-    let body: Value = serde_json::from_str(&reply.body).unwrap_or_default();
-    let word = ["code", "error", "outcome"].iter().find_map(|name| body[*name].as_str());
-    let word = word.or_else(|| body["context"]["outcome"].as_str()).unwrap_or_default();
-    format!("{} {word}", reply.status).trim_end().to_owned()
+    if target.built { picture::word(reply) } else { picture::not_built(&target.method, &target.path, reply) }
 }
 
 fn send(demo: &Demo, target: &Target, credentials: &[(&str, &str)]) -> Reply {
@@ -288,15 +226,4 @@ fn on_duty<'a>(demo: &'a Demo, user: &Value) -> Browser<'a> {
     let mut browser = Browser::new(demo);
     browser.sign_in_with(&passkey);
     browser
-}
-
-/// The picture in git is the one just drawn.
-fn compare(drawn: &str) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/demo/unauthorized.txt");
-    if std::env::var_os("COUNTERFOIL_BLESS").is_some() {
-        std::fs::write(&file, drawn).unwrap();
-    }
-    let kept = std::fs::read_to_string(&file).unwrap_or_default();
-    let changed: Vec<(&str, &str)> = kept.lines().zip(drawn.lines()).filter(|(kept, drawn)| kept != drawn).collect();
-    assert!(kept == drawn, "who gets what has changed: run `cargo xtask openapi` and look at the diff\n{changed:#?}");
 }

@@ -1,6 +1,9 @@
 //! Many requests at one moment: each is sent but for its last byte, then all last bytes go out together.
 
-use crate::harness::{Reply, read};
+use crate::{
+    contract,
+    harness::{Reply, read},
+};
 use std::{io::Write as _, net::TcpStream};
 
 /// How many at once.
@@ -27,7 +30,11 @@ pub fn volley(shots: &[Shot]) -> Vec<Reply> {
     for (stream, shot) in streams.iter_mut().zip(shots) {
         stream.write_all(&shot.bytes[shot.bytes.len() - 1..]).unwrap();
     }
-    streams.into_iter().map(|stream| read(stream).unwrap()).collect()
+    let replies: Vec<Reply> = streams.into_iter().map(|stream| read(stream).unwrap()).collect();
+    for (shot, reply) in shots.iter().zip(&replies) {
+        contract::check(&shot.bytes, reply);
+    }
+    replies
 }
 
 /// How many replies have each status and code.

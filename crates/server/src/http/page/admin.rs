@@ -1,17 +1,14 @@
 //! `POST /admin/…`: the console's questions, each decided by the policy like everything else.
 
-use super::step_up::Empty;
 use crate::{
     app::App,
-    browser::Browser,
+    browser::{Browser, Empty},
+    extract::Named,
     flows::{evidence, oversee, oversee_log},
     page::admin::{DecisionStory, Decisions, Log, Overview, People, Policies},
     problem::{Kind, Problem},
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use counterfoil_core::id::DecisionId;
 use serde_json::Value;
 use std::sync::Arc;
@@ -32,7 +29,7 @@ pub async fn decisions(
 /// One decision as a story.
 pub async fn decision(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Named(id): Named,
     browser: Browser<Empty>,
 ) -> Result<Json<DecisionStory>, Problem> {
     let id: DecisionId = id.parse().map_err(|_| Problem::new(Kind::NOT_FOUND))?;
@@ -42,7 +39,7 @@ pub async fn decision(
 /// The evidence of what was confirmed for it.
 pub async fn evidence(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Named(id): Named,
     browser: Browser<Empty>,
 ) -> Result<Json<Value>, Problem> {
     let id: DecisionId = id.parse().map_err(|_| Problem::new(Kind::NOT_FOUND))?;

@@ -1,9 +1,9 @@
 //! `POST /me` and what one does there.
 
-use super::step_up::Empty;
 use crate::{
     app::App,
-    browser::Browser,
+    browser::{Browser, Empty},
+    extract::Named,
     flows::{
         change_passkey::{self, Wish},
         end_session,
@@ -15,7 +15,7 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse as _, Response},
 };
 use counterfoil_core::id::{AuthenticatorId, ChallengeId, SessionId};
@@ -58,7 +58,7 @@ fn authenticator(text: &str) -> Result<AuthenticatorId, Problem> {
 /// Remove a passkey: leads to the page where that is confirmed.
 pub async fn remove(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Named(id): Named,
     browser: Browser<Empty>,
 ) -> Result<Json<Value>, Problem> {
     Err(change_passkey::lodge(&app, &browser, authenticator(&id)?, Wish::Remove).await?)
@@ -67,7 +67,7 @@ pub async fn remove(
 /// Vouch for a passkey: leads to the page where that is confirmed.
 pub async fn vouch(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Named(id): Named,
     browser: Browser<Empty>,
 ) -> Result<Json<Value>, Problem> {
     Err(change_passkey::lodge(&app, &browser, authenticator(&id)?, Wish::Vouch).await?)
@@ -76,7 +76,7 @@ pub async fn vouch(
 /// Say that a passkey is somebody else's.
 pub async fn disown(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Named(id): Named,
     browser: Browser<Empty>,
 ) -> Result<Json<Value>, Problem> {
     change_passkey::disown(&app, &browser, authenticator(&id)?).await?;
@@ -86,7 +86,7 @@ pub async fn disown(
 /// Do what was confirmed, once.
 pub async fn carry_out(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Named(id): Named,
     browser: Browser<Empty>,
 ) -> Result<Json<Value>, Problem> {
     let id: ChallengeId = id.parse().map_err(|_| Problem::new(Kind::NOT_FOUND))?;
@@ -115,7 +115,7 @@ pub async fn passkey_add(
 /// The evidence of one's own confirmation.
 pub async fn evidence(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Named(id): Named,
     browser: Browser<Empty>,
 ) -> Result<Json<Value>, Problem> {
     let id: ChallengeId = id.parse().map_err(|_| Problem::new(Kind::NOT_FOUND))?;
@@ -132,7 +132,7 @@ pub struct End {
 /// End one of one's sessions.
 pub async fn end_session(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Named(id): Named,
     browser: Browser<End>,
 ) -> Result<Json<Value>, Problem> {
     let id: SessionId = id.parse().map_err(|_| Problem::new(Kind::NOT_FOUND))?;

@@ -3,7 +3,8 @@
 use super::sign_in::assertion;
 use crate::{
     app::App,
-    browser::Browser,
+    browser::{Browser, Empty},
+    extract::Named,
     flows::{open_challenge, step_up},
     page::{
         sign_in::PasskeyOptions,
@@ -11,19 +12,11 @@ use crate::{
     },
     problem::{Kind, Problem},
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use counterfoil_core::id::{ChallengeId, DecisionId};
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
-
-/// Nothing to say.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Empty {}
 
 fn id(text: &str) -> Result<ChallengeId, Problem> {
     text.parse().map_err(|_| Problem::new(Kind::NOT_FOUND))
@@ -32,7 +25,7 @@ fn id(text: &str) -> Result<ChallengeId, Problem> {
 /// What is to be confirmed; for a decision's identifier, what will be asked.
 pub async fn show(
     State(app): State<Arc<App>>,
-    Path(text): Path<String>,
+    Named(text): Named,
     browser: Browser<Empty>,
 ) -> Result<Json<StepUp>, Problem> {
     match step_up::stored(&app, &browser, id(&text)?).await {
@@ -55,7 +48,7 @@ pub struct Passkey {
 /// Confirmed with a passkey.
 pub async fn passkey(
     State(app): State<Arc<App>>,
-    Path(text): Path<String>,
+    Named(text): Named,
     mut browser: Browser<Passkey>,
 ) -> Result<Json<Answered>, Problem> {
     let assertion = assertion(browser.body.credential.take())?;
@@ -65,7 +58,7 @@ pub async fn passkey(
 /// The same options again, after a ceremony that came to nothing.
 pub async fn options(
     State(app): State<Arc<App>>,
-    Path(text): Path<String>,
+    Named(text): Named,
     browser: Browser<Empty>,
 ) -> Result<Json<PasskeyOptions>, Problem> {
     let stored = step_up::stored(&app, &browser, id(&text)?).await?;
@@ -85,7 +78,7 @@ pub struct Code {
 /// Confirmed with a code.
 pub async fn code(
     State(app): State<Arc<App>>,
-    Path(text): Path<String>,
+    Named(text): Named,
     browser: Browser<Code>,
 ) -> Result<Json<Answered>, Problem> {
     step_up::by_code(&app, &browser, id(&text)?, &browser.body.code).await.map(Json)
@@ -101,7 +94,7 @@ pub struct Refusal {
 /// Refused.
 pub async fn refuse(
     State(app): State<Arc<App>>,
-    Path(text): Path<String>,
+    Named(text): Named,
     browser: Browser<Refusal>,
 ) -> Result<Json<Answered>, Problem> {
     step_up::refuse(&app, &browser, id(&text)?, browser.body.alarm).await.map(Json)

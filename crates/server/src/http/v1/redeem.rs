@@ -2,15 +2,12 @@
 
 use crate::{
     app::App,
-    extract::StrictJson,
+    extract::{Named, StrictJson},
     flows::{evaluate::Possession, redeem},
     http::caller::ApiCaller,
     problem::{Kind, Problem},
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use counterfoil_core::{audit::event::ReportedOutcome, digest::Digest, limits};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -80,7 +77,7 @@ pub struct Report {
 pub async fn report(
     State(app): State<Arc<App>>,
     caller: ApiCaller,
-    Path(redemption_id): Path<String>,
+    Named(redemption_id): Named,
     StrictJson(body): StrictJson<Report>,
 ) -> Result<Json<Value>, Problem> {
     redeem::report(&app, &caller.audience, &redemption_id, body.outcome, app.now()).await?;
