@@ -114,6 +114,8 @@ pub const CHALLENGE_FAILURES: u32 = 5;
 pub const HASHES_AT_ONCE: usize = 2;
 /// Passwords that wait to be hashed: a few seconds' worth. More are told to come back (503).
 pub const HASHES_WAITING: usize = 64;
+/// Of both, those that one network may have: nobody keeps all others from signing in.
+pub const HASHES_PER_NETWORK: usize = 16;
 /// A password: long enough for a sentence, short enough to hash.
 pub const PASSWORD_BYTES: usize = 256;
 /// The shortest password (SP 800-63B-4 §3.1.1.2, as one of two factors).
@@ -179,7 +181,7 @@ pub const LEAF_BYTES: usize = 65_535;
 
 const _: () = {
     assert!(REPLAY_MEMORY_SECONDS >= DPOP_PROOF_SECONDS + CLOCK_LEEWAY_SECONDS);
-    assert!(REPLAY_MEMORY_SECONDS >= NONCE_SECONDS + CLOCK_LEEWAY_SECONDS);
+    assert!(REPLAY_MEMORY_SECONDS >= NONCE_SECONDS + CLOCK_LEEWAY_SECONDS + BODY_SECONDS.cast_signed());
     assert!(REPLAY_MEMORY_SECONDS >= CLIENT_ASSERTION_SECONDS + CLOCK_LEEWAY_SECONDS);
     // base64url makes four characters of three bytes. What else stands in a token is names and identifiers, a signature and
     // our own short header.
@@ -187,6 +189,7 @@ const _: () = {
     assert!(SCOPES_BYTES <= AUTHORIZATION_DETAILS_BYTES, "a token has scopes or a transaction, never both");
     assert!(ACCESS_TOKEN_BYTES + 2 * JWT_BYTES < HEAD_BYTES, "a call carries a token and a proof in its head");
     assert!(CONNECTIONS_PER_NETWORK * 8 <= CONNECTIONS, "no address has more than a small part of all connections");
+    assert!(HASHES_PER_NETWORK * 4 <= HASHES_AT_ONCE + HASHES_WAITING);
     assert!(HASHES_AT_ONCE > 0 && CHALLENGES_PER_SESSION > 0 && SESSIONS_PER_NETWORK > 0);
     assert!(JWT_HEADER_BYTES < JWT_BYTES && JWT_BYTES <= ACCESS_TOKEN_BYTES);
     assert!(ACCESS_TOKEN_BYTES + 2 * JWT_BYTES < BODY_BYTES, "redeem carries a token and a proof");

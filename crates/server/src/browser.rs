@@ -136,17 +136,23 @@ impl Arrived {
     async fn read(request: Request, app: &App) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         extract::require_json(&parts.headers)?;
+        let body = extract::read(body).await?;
+        // What is fresh now was not fresh enough while a slow body came.
+        let now = app.now();
+        if !app.is_current(now) {
+            return Err(Problem::new(Kind::BUSY));
+        }
         // The URL as we publish it: a Host header says what the sender likes.
         let uri = HttpUri::parse(&app.issuer.join(parts.uri.path()))
             .map_err(|_| Problem::new(Kind::INVALID_REQUEST).detail("the path is not one of ours"))?;
         let peer = parts.extensions.get::<ConnectInfo<Peer>>().map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.0.ip());
         let visit = Visit {
-            now: app.now(),
+            now,
             lang: lang(&parts.headers),
             ip: extract::client_ip(peer, &parts.headers, &app.config.trusted_proxies),
             user_agent: user_agent(&parts.headers),
         };
-        Ok(Self { method: parts.method, headers: parts.headers, uri, body: extract::read(body).await?, visit })
+        Ok(Self { method: parts.method, headers: parts.headers, uri, body, visit })
     }
 
     fn proof(&self) -> Result<SessionProof<'_>, Problem> {

@@ -36,7 +36,7 @@ pub struct Directory {
     /// Follow the feed from here.
     pub position: i64,
     clients: HashMap<String, Arc<Client>>,
-    apis: HashMap<String, ApiRecord>,
+    callers: HashMap<String, String>,
     keys: HashMap<Digest, ApiKey>,
     resources: HashMap<(String, String), Resource>,
 }
@@ -75,6 +75,7 @@ impl Directory {
                 Err(error) => unread("api", &row.audience, error),
             }
         }
+        let callers = callers(&apis);
         let keys = snapshot.api_keys.into_iter().map(|key| (key.hash, key)).collect();
         let mut resources = HashMap::new();
         for row in snapshot.resources {
@@ -86,7 +87,7 @@ impl Directory {
                 Err(error) => unread("resource", &row.id, error),
             }
         }
-        (Self { position: snapshot.position, clients, apis, keys, resources }, unreadable)
+        (Self { position: snapshot.position, clients, callers, keys, resources }, unreadable)
     }
 
     /// The client of this identifier.
@@ -96,10 +97,7 @@ impl Directory {
 
     /// The audience that this client is, when it speaks for itself.
     pub fn audience_of(&self, client_id: &str) -> Option<&str> {
-        self.apis
-            .iter()
-            .find(|(_, api)| api.client_id.as_deref() == Some(client_id))
-            .map(|(audience, _)| audience.as_str())
+        self.callers.get(client_id).map(String::as_str)
     }
 
     /// The good API key of this hash. Looking a hash of 256 random bits up tells nobody anything about a key.
@@ -111,4 +109,22 @@ impl Directory {
     pub fn resource(&self, kind: &str, id: &str) -> Option<&Resource> {
         self.resources.get(&(kind.to_owned(), id.to_owned()))
     }
+}
+
+/// Which API a client speaks for: one that two APIs name speaks for neither.
+fn callers(apis: &HashMap<String, ApiRecord>) -> HashMap<String, String> {
+    let mut named: HashMap<&str, Vec<&str>> = HashMap::new();
+    for (audience, api) in apis {
+        if let Some(client_id) = &api.client_id {
+            named.entry(client_id).or_default().push(audience);
+        }
+    }
+    let one = |(client_id, audiences): (&str, Vec<&str>)| match audiences.as_slice() {
+        [audience] => Some((client_id.to_owned(), (*audience).to_owned())),
+        several => {
+            tracing::error!(client_id, ?several, "a client that several APIs name speaks for none of them");
+            None
+        }
+    };
+    named.into_iter().filter_map(one).collect()
 }

@@ -1,11 +1,11 @@
 //! Listening: plain or TLS, many connections at once but not endlessly many, an orderly end.
 //!
 //! Whoever sends slowly, much or nothing is cut off: a head has its time and its bytes, a handshake its time, and bodies
-//! theirs (`extract::read`). So is who does not read (`patient`), and who has more connections than a share (`share`).
+//! theirs (`extract::read`). So is who does not read (`patient`), and who has more connections than a share (`Share`).
 
 mod patient;
-mod share;
 
+use crate::share::Share;
 use axum::{Router, body::Body, extract::ConnectInfo};
 use counterfoil_core::limits;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -15,7 +15,6 @@ use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-pub use share::Share;
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},

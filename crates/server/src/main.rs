@@ -21,6 +21,7 @@ mod page;
 mod problem;
 mod random;
 mod registry;
+mod share;
 mod start;
 mod sweep;
 mod telemetry;

@@ -70,8 +70,9 @@ kinds! {
     AUTHENTICATOR_DISABLED = "authenticator-disabled", FORBIDDEN, "This way of signing in is disabled";
     /// Too many guesses: `retry_after_seconds` says how long to wait.
     THROTTLED = "throttled", TOO_MANY_REQUESTS, "Too many tries; wait before the next one";
-    /// Too many sessions have begun at this address; `retry_after_seconds` says when to come back.
-    CROWDED = "crowded", TOO_MANY_REQUESTS, "Too many browsers have started here from this network just now";
+    /// Too many sessions began within a minute from this network, or too many sign in at once; `retry_after_seconds` says when
+    /// to come back.
+    CROWDED = "crowded", TOO_MANY_REQUESTS, "Too many are starting here from this network just now";
     /// This session has as many challenges open as it may; they end by themselves.
     TOO_MANY_OPEN = "too-many-open", TOO_MANY_REQUESTS, "Too much waits for an answer in this browser";
     /// It is the last one that signs in or confirms, or none that its owner may change so; `why` says which.

@@ -160,6 +160,8 @@ impl Registry {
         once("group", self.groups.iter().map(|group| group.name.clone()))?;
         once("person", self.people.iter().map(Person::username))?;
         once("api", self.apis.iter().map(|api| api.audience.clone()))?;
+        // Whoever speaks for one API must not be taken for another.
+        once("client of an api", self.apis.iter().filter_map(|api| api.client_id.clone()))?;
         once("client", self.clients.iter().map(|client| client.client_id.clone()))?;
         once("resource", self.resources.iter().map(|resource| format!("{}/{}", resource.r#type, resource.id)))
     }
@@ -320,6 +322,8 @@ mod tests {
         refused("[[groups]]\nname = \"a\"\n[[groups]]\nname = \"a\"", "group a: stands there twice");
         refused("[[apis]]\naudience = \"x\"\nname = { en = \"X\" }", "api x: audience");
         refused("[[apis]]\naudience = \"https://a\"\nname = { de = \"X\" }", "name has at least en");
+        let api = |n: u8| format!("[[apis]]\naudience = \"https://{n}\"\nname = {{ en = \"X\" }}\nclient_id = \"c\"\n");
+        refused(&(api(1) + &api(2)), "client of an api c: stands there twice");
         refused(
             "[[clients]]\nclient_id = \"c\"\nname = { en = \"X\" }\njwks = { keys = [] }\ngrant_types = []",
             "client c: ",

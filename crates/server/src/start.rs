@@ -282,15 +282,28 @@ pub async fn reload(app: &App) -> bool {
             return false;
         }
     };
-    if let Some(policy) = snapshot.policy.as_ref().filter(|policy| policy.version != app.pack.load().version()) {
-        let files = policy.files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect();
-        match Pack::load(&files) {
-            Ok(pack) => app.pack.store(Arc::new(pack)),
-            Err(error) => tracing::error!(%error, "the active pack does not load here; the old stays in force"),
+    let in_force = match &snapshot.policy {
+        Some(policy) if policy.version == app.pack.load().version() => true,
+        Some(policy) => {
+            let files = policy.files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect();
+            match Pack::load(&files) {
+                Ok(pack) => {
+                    app.pack.store(Arc::new(pack));
+                    true
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the active pack does not load here; this server answers nobody by another");
+                    false
+                }
+            }
         }
-    }
+        None => {
+            tracing::error!("which pack is active cannot be believed; this server answers nobody by another");
+            false
+        }
+    };
     app.directory.store(Arc::new(believed(snapshot)));
-    true
+    in_force
 }
 
 /// What is said where something was changed and [`reload`] then failed: it holds, but this node does not go by it yet.

@@ -9,7 +9,11 @@ use crate::{
     unit::Effect,
 };
 use counterfoil_core::{
-    audit::event::{Event, Outcome},
+    audit::{
+        chain::Follow,
+        event::{Event, EventKind, Leaf, LeafHash, Outcome},
+        kind::stored_record_digest,
+    },
     digest::Digest,
     id::{DecisionId, LoginId, RunId},
     time::Time,
@@ -55,6 +59,8 @@ pub struct RecordedDecision {
     pub run: RunId,
     /// The number of its event in that chain.
     pub number: u64,
+    /// The epoch that it was made in.
+    pub epoch: u64,
     /// May it still be answered? Not after the epoch rose.
     pub current: bool,
 }
@@ -119,10 +125,35 @@ impl Tx {
 }
 
 impl Store {
-    /// The decision of this identifier.
+    /// The decision of this identifier, to act upon: its record is the one that the log commits to, under our key. A row
+    /// that somebody else wrote or changed is an [`Inconsistency`].
     pub async fn decision(&self, id: DecisionId) -> Result<Option<RecordedDecision>, ReadError> {
         let rows = self.decision_rows("WHERE id = $1", &[Value::id(id)]).await?;
-        rows.into_iter().next().map_or(Ok(None), |row| load(&row).map(Some))
+        let Some(found) = rows.into_iter().next().map(|row| load(&row)).transpose()? else { return Ok(None) };
+        if !self.is_logged(&found).await? {
+            let reason = "the log does not say this: the row was written or changed by somebody else".to_owned();
+            return Err(Inconsistency { table: "decisions", id: id.to_string(), reason }.into());
+        }
+        Ok(Some(found))
+    }
+
+    async fn is_logged(&self, found: &RecordedDecision) -> Result<bool, ReadError> {
+        let row = &found.record;
+        // Number 0 is the run's beginning.
+        let Some(before) = found.number.checked_sub(1) else { return Ok(false) };
+        let stretch = self.log().stretch(found.run, before, found.number + 1).await?;
+        let [before, event] = stretch.as_slice() else { return Ok(false) };
+        let mut follow = Follow::after(Some(self.keys().chain.clone()), &before.link);
+        if event.link.epoch != found.epoch || follow.check(&event.link, &LeafHash::of(&event.leaf)).is_err() {
+            return Ok(false);
+        }
+        let Ok(leaf) = Leaf::parse(&event.leaf) else { return Ok(false) };
+        let EventKind::DecisionMade { decision, record, outcome, policy_version, txn_digest, .. } = leaf.kind else {
+            return Ok(false);
+        };
+        let logged = (decision, outcome, policy_version, txn_digest);
+        Ok(logged == (row.id, row.outcome, row.policy_version, row.txn_digest)
+            && stored_record_digest(row.body.as_bytes()) == Some(record))
     }
 
     /// Decisions, newest first.
@@ -192,6 +223,7 @@ pub(crate) fn load(row: &Row) -> Result<RecordedDecision, ReadError> {
         record,
         run: row.text(13)?.parse().map_err(|_| wrong("run"))?,
         number: row.int(14)?.try_into().map_err(|_| wrong("number"))?,
+        epoch: row.int(12)?.try_into().map_err(|_| wrong("epoch"))?,
         current: row.int(12)? == row.int(16)?,
     })
 }

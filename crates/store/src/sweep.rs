@@ -32,7 +32,8 @@ const FEED_SECONDS: i64 = 24 * 3600;
 /// Which rows are over, by a condition on `$1`. What is spent is remembered as long as its key can be offered again, which
 /// is what `expires_at` of a spend says.
 static OVER: &[(&Table, &str, i64)] = &[
-    (&table::SPENDS, "expires_at < $1 ORDER BY expires_at", 0),
+    // What was judged in time may wait for its commit, and clocks of nodes differ.
+    (&table::SPENDS, "expires_at < $1 ORDER BY expires_at", REPLAY_MEMORY_SECONDS),
     (&table::PUSHED_REQUESTS, "expires_at < $1 ORDER BY expires_at", REPLAY_MEMORY_SECONDS),
     (&table::CODES, "expires_at < $1 ORDER BY expires_at", REPLAY_MEMORY_SECONDS),
     (&table::TOKENS, "expires_at < $1 ORDER BY expires_at", TOKENS_SECONDS),

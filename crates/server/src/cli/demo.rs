@@ -4,16 +4,9 @@ mod seed;
 mod tls;
 
 use super::{Failure, Format};
-use crate::{
-    clock::Clock,
-    config::Config,
-    flows::apply_registry,
-    http,
-    listen::{self, Share},
-    random::Random,
-    start,
-};
+use crate::{clock::Clock, config::Config, flows::apply_registry, http, listen, random::Random, share::Share, start};
 use clap::Args as ClapArgs;
+use counterfoil_core::limits;
 use counterfoil_demo::{Credential, Trust};
 use seed::Seed;
 use serde_json::Value;
@@ -125,8 +118,14 @@ async fn demo(args: Args, format: Format) -> Result<(), Failure> {
     };
     let treasury = counterfoil_demo::router(treasury).map_err(Failure::new)?;
     let (router, app_acceptor) = (http::router(Arc::clone(&app)), acceptor.clone());
-    let server = tokio::spawn(listen::serve(listener, acceptor, router, Share::new(None, &[]), stopped()));
-    let share = Share::new(None, &[]);
+    let server = tokio::spawn(listen::serve(
+        listener,
+        acceptor,
+        router,
+        Share::new("connections", limits::CONNECTIONS_PER_NETWORK, &[]),
+        stopped(),
+    ));
+    let share = Share::new("connections", limits::CONNECTIONS_PER_NETWORK, &[]);
     let application = tokio::spawn(listen::serve(app_listener, app_acceptor, treasury, share, stopped()));
     wait_until_ready(app_address, args.tls).await;
 

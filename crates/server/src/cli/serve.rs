@@ -8,10 +8,11 @@ use crate::{
     flows::apply_registry,
     http, listen,
     registry::Registry,
+    share::Share,
     start,
 };
 use clap::Args as ClapArgs;
-use counterfoil_core::policy::Pack;
+use counterfoil_core::{limits, policy::Pack};
 use std::{path::PathBuf, sync::Arc};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -62,7 +63,8 @@ async fn serve(args: Args) -> Result<(), Failure> {
     let stopped = super::demo::stopped();
     tracing::info!(issuer = app.issuer.as_str(), engine = app.store.engine(), "ready");
     let router = http::router(Arc::clone(&app));
-    let share = listen::Share::new(app.config.connections_per_address, &app.config.trusted_proxies);
+    let most = app.config.connections_per_address.unwrap_or(limits::CONNECTIONS_PER_NETWORK);
+    let share = Share::new("connections", most, &app.config.trusted_proxies);
     listen::serve(listener, acceptor, router, share, stopped).await.map_err(Failure::new)?;
     drop(offered);
     app.store.close().await;

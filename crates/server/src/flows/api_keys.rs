@@ -16,8 +16,10 @@ use counterfoil_core::{
 use counterfoil_store::{ApiKey, ApiKeyState, Tx};
 use zeroize::Zeroizing;
 
-/// What a key can be good for: `reasons` shows why a policy decided as it did.
+/// What a key can be good for: to ask for decisions, to spend approvals, to see why a policy decided as it did.
 pub const SCOPES: &[&str] = &["evaluate", "redeem", "reasons"];
+/// What it is good for where nobody says.
+pub const USUAL_SCOPES: [&str; 2] = ["evaluate", "redeem"];
 /// Random bytes of a key.
 const KEY_BYTES: usize = 32;
 const DAY_SECONDS: i64 = 24 * 3600;
@@ -59,7 +61,7 @@ pub async fn issue(
         id: ApiKeyId::new(now, app.random.id()),
         hash: Digest::of(key.as_bytes()),
         audience: audience.to_owned(),
-        scopes: if scopes.is_empty() { vec!["evaluate".to_owned(), "redeem".to_owned()] } else { scopes },
+        scopes: if scopes.is_empty() { USUAL_SCOPES.map(str::to_owned).into() } else { scopes },
         issued_at: now,
         expires_at: now.plus_seconds(days * DAY_SECONDS),
         state: ApiKeyState::Active {},

@@ -17,7 +17,7 @@ use counterfoil_core::{
     enrolled::Enrolled,
     proof::Proof,
 };
-use counterfoil_store::Tx;
+use counterfoil_store::{ChallengeRecord, Tx};
 
 /// An assertion that verified.
 pub struct Asserted {
@@ -29,17 +29,20 @@ pub struct Asserted {
     pub after: Enrolled,
 }
 
-/// Verifies. A refusal is recorded; one that shows a foreign origin under a good signature is a relay signal.
+/// Verifies. A refusal is recorded and counts against the challenge; one that shows a foreign origin under a good signature is a
+/// relay signal.
 pub async fn verify<T>(
     app: &App,
     browser: &Browser<T>,
     challenge: &Challenge,
+    record: &ChallengeRecord,
     assertion: Assertion,
 ) -> Result<Asserted, Problem> {
     let now = browser.visit.now;
     let refused = || Problem::new(Kind::PASSKEY_REFUSED);
     let Some(enrolled) = app.store.authenticator_by_handle(&assertion.id).await?.filter(Enrolled::is_active) else {
         attempt::refused(app, browser, None, None, Method::Passkey, "unknown").await?;
+        attempt::count_against(app, browser, challenge, record).await?;
         return Err(refused());
     };
     let credential = decide::credential(&enrolled).ok_or_else(|| Problem::internal("a passkey without credential"))?;
@@ -51,6 +54,7 @@ pub async fn verify<T>(
         Ok(verified) if matches!(verified.counter, CounterSignal::DidNotRise { .. }) => {
             tracing::warn!(authenticator = %enrolled.id, "a signature counter did not rise");
             attempt::refused(app, browser, Some(enrolled.subject), Some(&enrolled), Method::Passkey, "counter").await?;
+            attempt::count_against(app, browser, challenge, record).await?;
             Err(refused())
         }
         Ok(verified) => {
@@ -71,6 +75,7 @@ pub async fn verify<T>(
             tracing::info!(%error, "an assertion was refused");
             attempt::refused(app, browser, Some(enrolled.subject), Some(&enrolled), Method::Passkey, error.word())
                 .await?;
+            attempt::count_against(app, browser, challenge, record).await?;
             Err(refused())
         }
     }

@@ -50,9 +50,14 @@ pub struct Target<'a> {
     pub slows: (&'static str, &'a str),
 }
 
-/// Writes a guess down, then says whether it may be compared.
-pub async fn count<T>(app: &App, browser: &Browser<T>, target: &Target<'_>) -> Result<Counted, Problem> {
-    let now = browser.visit.now;
+/// Whether a guess would have to wait, for who needs room before they guess. It uses up nothing.
+pub async fn may_guess<T>(app: &App, browser: &Browser<T>, target: &Target<'_>) -> Result<(), Problem> {
+    let since = browser.visit.now.plus_seconds(-limits::GUESS_WINDOW_SECONDS);
+    wait(&app.store.earlier_attempts(&slows(app, browser, target).await?, since, None).await?, app.now())
+}
+
+/// What the guesses have in common that wait for each other.
+async fn slows<T>(app: &App, browser: &Browser<T>, target: &Target<'_>) -> Result<String, Problem> {
     let known = match target.whose {
         Some(subject) => knows(app, browser, subject).await?,
         None => false,
@@ -60,7 +65,13 @@ pub async fn count<T>(app: &App, browser: &Browser<T>, target: &Target<'_>) -> R
     let (word, about) = target.slows;
     // Each browser that a person is known by waits for its own guesses alone.
     let place = if known { browser.session.key_thumbprint.to_string() } else { "other".to_owned() };
-    let slows = format!("{word}:{place}:{}", Digest::of(about.as_bytes()));
+    Ok(format!("{word}:{place}:{}", Digest::of(about.as_bytes())))
+}
+
+/// Writes a guess down, then says whether it may be compared.
+pub async fn count<T>(app: &App, browser: &Browser<T>, target: &Target<'_>) -> Result<Counted, Problem> {
+    let now = browser.visit.now;
+    let slows = slows(app, browser, target).await?;
     let since = now.plus_seconds(-limits::GUESS_WINDOW_SECONDS);
     let attempt = turn(app, target.enrolled, slows, since).await?;
     // A turn that a right guess gave back may have gone to somebody who had looked before others came: they count too.

@@ -13,7 +13,7 @@ use crate::{
 };
 use counterfoil_core::{
     audit::event::{Actor, Event, EventKind},
-    decision::{Decision, DecisionInput},
+    decision::Decision,
     session::SignedIn,
     statement::Purpose,
     time::Time,
@@ -115,7 +115,7 @@ async fn answer_decision(
     lodged: Record,
     signed_in: &SignedIn,
 ) -> Result<String, Problem> {
-    let input = renewed(app, browser, lodged.input, signed_in).await?;
+    let input = decide::renewed(app, lodged.input, &browser.session, signed_in.login, browser.visit.now).await?;
     let decided = decide::judge(app, input, app.pack.load_full());
     let for_transaction = brought.request.authorization_details.is_some();
     match &decided.decision {
@@ -188,29 +188,6 @@ async fn deny(
     let event = refused(app, browser, brought, ErrorCode::AccessDenied)?;
     commit(app, tx, event).await?;
     Ok(denied(app, brought, reason))
-}
-
-/// The decision's input as it would be now: evidence, person and time are today's, the transaction is the lodged one.
-async fn renewed(
-    app: &App,
-    browser: &Browser<FrontChannel>,
-    lodged: DecisionInput,
-    signed_in: &SignedIn,
-) -> Result<DecisionInput, Problem> {
-    let now = browser.visit.now;
-    let login = app.store.login(signed_in.login).await?.ok_or_else(|| Problem::new(Kind::SESSION_ENDED))?;
-    app.facts.people.invalidate(&signed_in.subject);
-    let person = decide::person(app, signed_in.subject).await?;
-    Ok(DecisionInput {
-        now,
-        subject: person.as_deref().map(decide::subject_facts),
-        session: browser.session.facts(&login, person.as_ref().and_then(|person| person.subject.recovered_at)),
-        enrolled: person.as_ref().map(|p| decide::enrolled_facts(p, now)).unwrap_or_default(),
-        enrollable: person.as_ref().map(|p| decide::enrollable(p, &signed_in.evidence, None, now)).unwrap_or_default(),
-        evidence: signed_in.evidence.clone(),
-        resource: decide::resource_facts(app, &lodged.resource.kind, &lodged.resource.id),
-        ..lodged
-    })
 }
 
 /// The person adds what is missing and comes back with the same request.

@@ -240,7 +240,7 @@ pub async fn disown<T>(app: &App, browser: &Browser<T>, id: AuthenticatorId) -> 
     roots.extend(disowned.bound_by.filter(|login| *login != signed_in.login).map(Artefact::Login));
     end_session::may_cut(app, browser, &roots, Some(id)).await?;
     let mut tx = Tx::new(now);
-    tx.change_authenticator(&disowned);
+    tx.require_session(&browser.session).change_authenticator(&disowned);
     let told = notify::changed(app, &mut tx, &disowned, NoticeAbout::AccountChanged, now).await?;
     for notice in told.events {
         tx.also(notice);

@@ -18,7 +18,6 @@ use counterfoil_core::{
     assurance::{Acr, Binding},
     audit::event::EventKind,
     challenge::{Challenge, ChallengeState},
-    decision::DecisionInput,
     enrolled::Enrolled,
     evidence::{Evidence, ProofFact},
     id::{LoginId, SessionId, SubjectId},
@@ -167,22 +166,9 @@ async fn decided_enough<T>(
 ) -> Result<bool, Problem> {
     let now = browser.visit.now;
     let Some(id) = request.decision_id else { return Ok(true) };
-    let Some(signed_in) = session.signed_in() else { return Ok(false) };
     let Some(found) = app.store.decision(id).await? else { return Ok(false) };
     let lodged: Record = serde_json::from_str(&found.record.body).map_err(Problem::internal)?;
-    app.facts.people.invalidate(&signed_in.subject);
-    let Some(person) = decide::person(app, signed_in.subject).await? else { return Ok(false) };
-    let Some(login) = app.store.login(login).await?.filter(Login::is_open) else { return Ok(false) };
-    let input = DecisionInput {
-        now,
-        subject: Some(decide::subject_facts(&person)),
-        session: session.facts(&login, person.subject.recovered_at),
-        enrolled: decide::enrolled_facts(&person, now),
-        enrollable: decide::enrollable(&person, &signed_in.evidence, None, now),
-        evidence: signed_in.evidence.clone(),
-        resource: decide::resource_facts(app, &lodged.input.resource.kind, &lodged.input.resource.id),
-        ..lodged.input
-    };
+    let input = decide::renewed(app, lodged.input, session, login, now).await?;
     let decided = decide::judge(app, input, app.pack.load_full());
     decided.also_record(app, tx, actor(browser))?;
     tx.about("decision", id);

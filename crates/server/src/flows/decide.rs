@@ -1,6 +1,10 @@
 //! A question is decided and the answer recorded, with every input, before anybody learns it (DESIGN §4, §7).
 
-use crate::{app::App, facts::Person, problem::Problem};
+use crate::{
+    app::App,
+    facts::Person,
+    problem::{Kind, Problem},
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use counterfoil_core::{
     assurance::{Acr, Method},
@@ -15,8 +19,9 @@ use counterfoil_core::{
     },
     enrolled::Enrolled,
     evidence::Evidence,
-    id::{DecisionId, SubjectId},
+    id::{DecisionId, LoginId, SubjectId},
     policy::Pack,
+    session::{Login, Session},
     time::Time,
 };
 use counterfoil_store::{DecisionRecord, Tx};
@@ -139,6 +144,34 @@ pub async fn person(app: &App, id: SubjectId) -> Result<Option<Arc<Person>>, Pro
     let person = Arc::new(Person::new(subject, authenticators));
     app.facts.people.insert(id, Arc::clone(&person));
     Ok(Some(person))
+}
+
+/// The input of an earlier decision as it would be now: person, session, evidence and time are today's; who asks, for what
+/// and on what is as it was lodged.
+pub async fn renewed(
+    app: &App,
+    lodged: DecisionInput,
+    session: &Session,
+    login: LoginId,
+    now: Time,
+) -> Result<DecisionInput, Problem> {
+    let ended = || Problem::new(Kind::SESSION_ENDED);
+    let signed_in = session.signed_in().ok_or_else(ended)?;
+    let login = app.store.login(login).await?.filter(Login::is_open).ok_or_else(ended)?;
+    app.facts.people.invalidate(&signed_in.subject);
+    let person = person(app, signed_in.subject).await?.ok_or_else(ended)?;
+    Ok(DecisionInput {
+        now,
+        subject: Some(subject_facts(&person)),
+        session: session.facts(&login, person.subject.recovered_at),
+        enrolled: enrolled_facts(&person, now),
+        enrollable: enrollable(&person, &signed_in.evidence, None, now),
+        evidence: signed_in.evidence.clone(),
+        resource: resource_facts(app, &lodged.resource.kind, &lodged.resource.id),
+        moved: Vec::new(),
+        approvers_available: 0,
+        ..lodged
+    })
 }
 
 /// What policy reads of a person.

@@ -111,6 +111,9 @@ async fn finish<T>(app: &App, browser: &Browser<T>, session: &Session, why: EndR
         None => None,
     };
     let mut tx = Tx::new(browser.visit.now);
+    if session.id != browser.session.id {
+        tx.require_session(&browser.session);
+    }
     tx.end_session(session, login.as_ref(), why);
     let kind =
         EventKind::SessionEnded { session: session.id, login: login.as_ref().map(|login| login.id), reason: why };

@@ -110,7 +110,8 @@ async fn leads_on<T>(
     Ok(Problem::new(Kind::STEP_UP_REQUIRED).next(next))
 }
 
-fn denied<T>(browser: &Browser<T>, id: DecisionId, decision: &Decision) -> Problem {
+/// What a decision that does not permit is told as.
+pub fn denied<T>(browser: &Browser<T>, id: DecisionId, decision: &Decision) -> Problem {
     let problem = Problem::new(Kind::DENIED).with("decision_id", id.to_string());
     let reason = match decision {
         Decision::Deny(Denial { grounds, .. }) => grounds.reason_user.get(browser.visit.lang.tag()),

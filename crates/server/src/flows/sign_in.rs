@@ -206,8 +206,11 @@ pub async fn by_password<T>(
     if under_way.challenge.statement().decision_id.is_some() {
         return Err(Problem::new(Kind::NOT_ACCEPTED));
     }
-    let place = app.hashing.enter()?;
     let username = username.trim().to_lowercase();
+    // Nobody has such a name, and not every database takes it.
+    if username.len() > limits::NAME_BYTES || username.chars().any(char::is_control) {
+        return Err(Problem::new(Kind::NOT_ACCEPTED));
+    }
     let subject = app.store.subject_by_username(&username).await?;
     let enrolled = match &subject {
         Some(subject) => app.store.authenticators(subject.id).await?,
@@ -219,6 +222,8 @@ pub async fn by_password<T>(
         whose: subject.as_ref().map(|subject| subject.id),
         slows: ("name", &username),
     };
+    attempt::may_guess(app, browser, &target).await?;
+    let place = app.hashing.enter(browser.visit.ip)?;
     let counted = match attempt::count(app, browser, &target).await {
         Err(problem) if problem.kind() == Kind::AUTHENTICATOR_DISABLED => return Err(Problem::new(Kind::NOT_ACCEPTED)),
         other => other?,
@@ -454,7 +459,8 @@ async fn with_passkey<T>(
 ) -> Result<Reply, Problem> {
     let under_way = under_way(app, browser, id).await?;
     let now = browser.visit.now;
-    let verified = super::assert_passkey::verify(app, browser, &under_way.challenge, response).await?;
+    let verified =
+        super::assert_passkey::verify(app, browser, &under_way.challenge, &under_way.record, response).await?;
     let whose = verified.enrolled.subject;
     let Some(subject) = app.store.subject(whose).await?.filter(Subject::is_active) else {
         let enrolled = Some(&verified.enrolled);

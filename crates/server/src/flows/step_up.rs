@@ -5,9 +5,11 @@ use super::{
     attempt,
     authorize::actor,
     compare, complete_sign_in,
-    decide::Record,
+    decide::{self, Record},
     grant_code::{Grounds, grant_code},
-    open_challenge, sign_in,
+    open_challenge,
+    own_action::denied,
+    sign_in,
     step_up_page::{asking, back, receipt, rows, state, with_doubts},
 };
 use crate::{
@@ -139,7 +141,7 @@ pub async fn view<T>(app: &App, browser: &Browser<T>, stored: &Stored) -> Result
     }
     let passkeys = open_challenge::passkeys(app, signed_in.subject, &challenge.opening().allowed).await?;
     let open = challenge.is_open(now);
-    let person = super::decide::person(app, signed_in.subject).await?;
+    let person = decide::person(app, signed_in.subject).await?;
     let person = person.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
     // What the person's own account says of itself is given by nobody else, and differs every time.
     let given_by = stored.request.as_ref().map(|_| client.name.as_str());
@@ -220,7 +222,7 @@ async fn with_passkey<T>(
     response: Assertion,
 ) -> Result<Answered, Problem> {
     let stored = open(app, browser, id).await?;
-    let verified = super::assert_passkey::verify(app, browser, &stored.challenge, response).await?;
+    let verified = super::assert_passkey::verify(app, browser, &stored.challenge, &stored.record, response).await?;
     let mut tx = Tx::new(browser.visit.now);
     tx.change_authenticator(&verified.after);
     confirm(app, browser, tx, stored, verified.enrolled, verified.proof).await
@@ -303,6 +305,7 @@ async fn confirm<T>(
             tx.require_session(&browser.session);
         }
     }
+    decided_enough(app, browser, &mut tx, &challenge).await?;
     let number = counterfoil(challenge.id());
     if let Some(text) = &challenge.opening().display_text {
         let text = with_doubts(app, &stored, text);
@@ -328,6 +331,36 @@ async fn confirm<T>(
     app.facts.sessions.invalidate(&signed_in.login);
     let receipt = receipt(&challenge).ok_or_else(|| Problem::internal("a proven challenge has a receipt"))?;
     Ok(Answered { next, receipt })
+}
+
+/// What asked for the proof is decided again with it: it is taken only where it is enough for exactly what was signed, by
+/// what is known now. The record is of the unit that takes it; a refusal is a record of its own.
+async fn decided_enough<T>(app: &App, browser: &Browser<T>, tx: &mut Tx, challenge: &Challenge) -> Result<(), Problem> {
+    let now = browser.visit.now;
+    let signed_in = browser.signed_in()?;
+    let (statement, transaction) = (challenge.statement(), &challenge.opening().transaction);
+    let ChallengeState::Proven { proof, .. } = challenge.state() else {
+        return Err(Problem::internal("the challenge is proven"));
+    };
+    let decision = statement.decision_id.ok_or_else(|| Problem::internal("a transaction without a decision"))?;
+    let lodged = app.store.decision(decision).await?.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
+    let lodged: Record = serde_json::from_str(&lodged.record.body).map_err(Problem::internal)?;
+    let mut input = decide::renewed(app, lodged.input, &browser.session, signed_in.login, now).await?;
+    input.transaction.clone_from(transaction);
+    input.evidence.proofs.push(proof.clone());
+    let decided = decide::judge(app, input, app.pack.load_full());
+    if statement.policy_version != decided.pack.version() {
+        return Err(Problem::new(Kind::POLICY_CHANGED));
+    }
+    if decided.decision.is_proven() && decided.decision.record().txn_digest == statement.txn_digest {
+        tx.about("decision", decision);
+        return decided.also_record(app, tx, actor(browser));
+    }
+    let mut refusal = Tx::new(now);
+    refusal.about("decision", decision);
+    let event = decided.record(app, &mut refusal, actor(browser))?;
+    refusal.commit(&app.store, event).await?;
+    Err(denied(browser, decided.id, &decided.decision))
 }
 
 /// The code for the transaction's token. Its `acr` is the proof's own.
@@ -391,6 +424,7 @@ pub async fn refuse<T>(app: &App, browser: &Browser<T>, id: ChallengeId, alarm: 
     let now = browser.visit.now;
     let challenge = stored.challenge.clone().refuse(alarm, now).map_err(|_| Problem::new(Kind::ANSWERED))?;
     let mut tx = Tx::new(now);
+    tx.require_session(&browser.session);
     tx.change_challenge(&open_challenge::record(&challenge, stored.record.version)?);
     let kind = EventKind::ChallengeRefused { challenge: id, alarm };
     let done = tx.commit(&app.store, app.event(now, actor(browser), kind)).await;
@@ -414,7 +448,7 @@ pub async fn announced<T>(app: &App, browser: &Browser<T>, id: DecisionId) -> Re
     if record.input.session.as_ref().map(|session| session.login) != Some(signed_in.login) {
         return Err(not_found());
     }
-    let person = super::decide::person(app, signed_in.subject).await?.ok_or_else(not_found)?;
+    let person = decide::person(app, signed_in.subject).await?.ok_or_else(not_found)?;
     let lang = browser.visit.lang.tag();
     let directory = app.directory.load();
     let client = record.input.client_id.as_deref().and_then(|id| directory.client(id));

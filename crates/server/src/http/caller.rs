@@ -3,6 +3,7 @@
 use crate::{
     app::App,
     extract,
+    flows::api_keys::USUAL_SCOPES,
     problem::{Kind, Problem},
 };
 use axum::{
@@ -29,8 +30,22 @@ use std::sync::Arc;
 pub struct ApiCaller {
     /// Its audience.
     pub audience: String,
-    /// What it may ask beyond its own decisions: `reasons` shows `reason_admin`.
-    pub scopes: Vec<String>,
+    scopes: Vec<String>,
+}
+
+impl ApiCaller {
+    /// Is what it authenticated with good for this: one of [`SCOPES`](crate::flows::api_keys::SCOPES)?
+    pub fn may(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|granted| granted == scope)
+    }
+
+    /// A refusal where it is not.
+    pub fn require(&self, scope: &'static str) -> Result<(), Problem> {
+        if self.may(scope) {
+            return Ok(());
+        }
+        Err(Problem::new(Kind::FORBIDDEN).detail(format!("this needs a key or token with the scope `{scope}`")))
+    }
 }
 
 impl FromRequestParts<Arc<App>> for ApiCaller {
@@ -59,7 +74,11 @@ impl FromRequestParts<Arc<App>> for ApiCaller {
                 }
                 let directory = app.directory.load();
                 let audience = directory.audience_of(&claims.client_id).ok_or_else(challenge)?;
-                let scopes = claims.scope.iter().flat_map(|scope| scope.split(' ')).map(str::to_owned).collect();
+                // Without scopes it is good for what a key without them is.
+                let scopes = match &claims.scope {
+                    Some(scope) => scope.split(' ').map(str::to_owned).collect(),
+                    None => USUAL_SCOPES.map(str::to_owned).into(),
+                };
                 Ok(Self { audience: audience.to_owned(), scopes })
             }
             _ => Err(challenge()),
@@ -148,6 +167,9 @@ impl FromRequestParts<Arc<App>> for TokenHolder {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         let now = app.now();
+        if !app.is_current(now) {
+            return Err(Problem::new(Kind::BUSY).into_response());
+        }
         let missing = || {
             let error = OAuthError::new(ErrorCode::InvalidToken, "Present an access token with its DPoP proof.");
             TokenRefused { error, nonce: Some(app.keys.dpop_nonces.issue(now, app.random.bytes())) }.into_response()
@@ -179,9 +201,8 @@ impl FromRequest<Arc<App>> for ClientCaller {
     type Rejection = OAuthRefused;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, OAuthRefused> {
-        let now = app.now();
         let (parts, body) = request.into_parts();
-        let nonce = || Some(app.keys.dpop_nonces.issue(now, app.random.bytes()));
+        let nonce = || Some(app.keys.dpop_nonces.issue(app.now(), app.random.bytes()));
         let refuse = |error: OAuthError| OAuthRefused { error, nonce: nonce() };
         let declared = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if !declared.is_some_and(is_form_content_type) {
@@ -190,6 +211,11 @@ impl FromRequest<Arc<App>> for ClientCaller {
         let body: Bytes = extract::read(body)
             .await
             .map_err(|_| refuse(OAuthError::invalid_request("The request is too large, or came too slowly.")))?;
+        // What is fresh now was not fresh enough while a slow body came.
+        let now = app.now();
+        if !app.is_current(now) {
+            return Err(refuse(OAuthError::new(ErrorCode::TemporarilyUnavailable, "Try again shortly.")));
+        }
         let form = Form::parse(&body).map_err(refuse)?;
         let client = authenticate(app, &form, now).map_err(refuse)?;
         let dpop = proof(app, &parts, now).map_err(|error| refuse(error.to_oauth()))?;

@@ -26,8 +26,8 @@ fn what_happens_is_counted_once_it_is_committed() {
     );
     let text = &reply.body;
     for (series, expected) in [
-        // The API's question, and the same when the browser brings it.
-        ("counterfoil_decisions_total{outcome=\"step_up\",tier=\"high\"}", 2.0),
+        // The API's question, the same when the browser brings it, and with the signature.
+        ("counterfoil_decisions_total{outcome=\"step_up\",tier=\"high\"}", 3.0),
         ("counterfoil_spends_total{result=\"spent\"}", 1.0),
         ("counterfoil_spends_total{result=\"already_spent\"}", 0.0),
         ("counterfoil_events_total{event=\"sign_in\"}", 1.0),

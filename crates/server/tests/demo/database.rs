@@ -26,11 +26,15 @@ pub fn is_there() -> bool {
 pub fn new() -> String {
     let maintenance = cluster::url();
     let name = format!("demo_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
-    let packaged = cluster::binaries().join("psql");
-    let psql = if packaged.is_file() { packaged } else { "psql".into() };
-    let sql = format!("CREATE DATABASE {name}");
-    let made = Command::new(psql).args(["-X", "-q", "-d", maintenance, "-c", &sql]).output().unwrap();
-    assert!(made.status.success(), "{sql}: {}", String::from_utf8_lossy(&made.stderr));
+    run(maintenance, &format!("CREATE DATABASE {name}"));
     let (cluster, _) = maintenance.rsplit_once('/').unwrap();
     format!("{cluster}/{name}")
+}
+
+/// Does this to a database, as somebody who may write to it.
+pub fn run(url: &str, sql: &str) {
+    let packaged = cluster::binaries().join("psql");
+    let psql = if packaged.is_file() { packaged } else { "psql".into() };
+    let done = Command::new(psql).args(["-X", "-q", "-d", url, "-c", sql]).output().unwrap();
+    assert!(done.status.success(), "{sql}: {}", String::from_utf8_lossy(&done.stderr));
 }

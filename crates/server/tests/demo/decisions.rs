@@ -7,11 +7,13 @@ use crate::{
     logbook::{Logbook, assert_holds},
 };
 use serde_json::{Value, json};
+use std::time::Duration;
 
 crate::on_both_engines! {
     a_step_up_is_recorded_with_the_challenge_that_it_opens,
     a_sign_in_for_a_decision_is_recorded_when_it_is_asked_for_and_when_it_is_enough,
     a_denial_is_recorded_and_uses_up_what_it_answered,
+    a_signature_is_taken_only_where_it_is_enough_when_it_comes,
 }
 
 /// The outcomes that were recorded in units about this decision, which are not its own.
@@ -38,6 +40,8 @@ fn a_step_up_is_recorded_with_the_challenge_that_it_opens(engine: Engine) {
     let asked = journey.ask(payout(&demo, 1));
     assert_eq!(made_again(&demo, &asked.decision), [json!("step_up")]);
     let callback = journey.confirm(&asked);
+    // With the signature nothing is missing but the name that it will be spent under.
+    assert_eq!(made_again(&demo, &asked.decision), [json!("step_up"), json!("step_up")]);
     let token = journey.application.exchange(&callback, &asked.pushed);
     let spent = journey.redeem(&journey.redemption(&token, &asked.transaction, "0123456789abcdef"));
     assert_eq!(spent.status, 200, "{spent:?}");
@@ -99,4 +103,55 @@ fn a_denial_is_recorded_and_uses_up_what_it_answered(engine: Engine) {
     assert_eq!(made_again(&demo, &decision), [json!("deny")]);
     assert_eq!(Logbook::of(&demo).count("decision", &decision, "request.refused"), 1);
     assert_comes_out_again(&demo);
+}
+
+fn a_signature_is_taken_only_where_it_is_enough_when_it_comes(engine: Engine) {
+    let demo = Demo::start_on(engine);
+    let mut journey = Journey::begin(&demo, 0);
+    let asked = journey.ask(payout(&demo, 1));
+    let username = journey.user["username"].as_str().unwrap().to_owned();
+    let group = |verb: &str| {
+        let (done, text) = counterfoil(&["admin", "groups", verb, "treasury", &username], &demo.data());
+        assert!(done, "{text}");
+    };
+    // Who may not pay any more gets no code for what was asked while they might.
+    group("leave");
+    let body = json!({"credential": journey.passkey.assert(&asked.options)});
+    let page = format!("/step-up/{}/passkey", asked.challenge);
+    let denied = journey.browser.post(&page, &body);
+    assert_eq!((denied.status, &denied.json()["code"]), (403, &json!("denied")), "{denied:?}");
+    assert_eq!(made_again(&demo, &asked.decision), [json!("step_up"), json!("deny")]);
+    let log = Logbook::of(&demo);
+    assert_eq!(log.count("challenge", &asked.challenge, "challenge.proven"), 0);
+    // Nothing was used up.
+    group("join");
+    let callback = journey.confirm(&asked);
+    assert!(parameter(&callback, "code").is_some(), "{callback}");
+    assert_comes_out_again(&demo);
+}
+
+#[test]
+fn nobody_is_answered_by_another_policy_than_the_active_one() {
+    if !crate::database::is_there() {
+        return;
+    }
+    let demo = Demo::start_on(Engine::Postgres);
+    let journey = Journey::begin(&demo, 0);
+    let question = journey.question("balance.read", None).to_string();
+    let status = || demo.evaluate(&[("content-type", "application/json")], &question).status;
+    assert_eq!(status(), 200);
+    let url = demo.database_url().unwrap();
+    // Somebody who may write says that another pack is active. What is changed next makes the server look.
+    crate::database::run(url, "UPDATE active SET policy_version = REVERSE(policy_version)");
+    let (code, _) = crate::harness::ran(&["admin", "groups", "add", "x", "--data", demo.data().to_str().unwrap()]);
+    assert_ne!(code, 0, "the change could not be read back, and that is said");
+    let comes_to = |expected: u16, seconds: u32| {
+        (0..seconds * 4).any(|_| {
+            std::thread::sleep(Duration::from_millis(250));
+            status() == expected
+        })
+    };
+    assert!(comes_to(503, 40), "it still answers");
+    crate::database::run(url, "UPDATE active SET policy_version = REVERSE(policy_version)");
+    assert!(comes_to(200, 10), "it does not come back");
 }

@@ -1,6 +1,6 @@
 //! AuthZEN 1.0 at its edges (STANDARDS of the certification scenario: 400 for what cannot be read, 200 for a deny).
 
-use crate::harness::Demo;
+use crate::harness::{Demo, counterfoil};
 use serde_json::json;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -68,5 +68,51 @@ fn another_key_is_refused_with_what_would_be_accepted() {
         let reply = demo.call("POST", "/access/v1/evaluation", &headers, "{}");
         assert_eq!(reply.status, 401, "{authorization}: {reply:?}");
         assert!(reply.headers.contains_key("www-authenticate"), "{authorization}");
+    }
+}
+
+#[test]
+fn a_key_is_good_for_what_it_was_issued_for() {
+    let demo = Demo::start();
+    let audience = demo.ready["pep"]["audience"].as_str().unwrap();
+    let key = |scope: &str| {
+        let words = ["--format", "json", "admin", "keys", "issue", "--api", audience, "--scope", scope];
+        let (done, text) = counterfoil(&words, &demo.data());
+        assert!(done, "{text}");
+        let issued: serde_json::Value = serde_json::from_str(&text).unwrap();
+        format!("Bearer {}", issued["key"].as_str().unwrap())
+    };
+    let question = json!({
+        "subject": {"type": "user", "id": demo.ready["users"][0]["sub"]},
+        "action": {"name": "balance.read"},
+        "resource": {"type": "account", "id": "operations-eur"},
+    });
+    let spending = json!({
+        "subject": question["subject"], "action": question["action"], "resource": question["resource"],
+        "context": {"redemption_id": "0123456789abcdef"},
+    });
+    let redemption = json!({
+        "access_token": "x", "dpop": {"proof": "x", "method": "PUT", "uri": "https://api.example/x"},
+        "txn_digest": "A".repeat(43), "redemption_id": "0123456789abcdef",
+    });
+    let report = json!({"outcome": "executed"});
+    let asked = [
+        ("/access/v1/evaluation", &question),
+        ("/access/v1/evaluation", &spending),
+        ("/v1/redeem", &redemption),
+        ("/v1/redeem/0123456789abcdef", &report),
+    ];
+    for (scope, expected) in
+        [("evaluate", [200, 403, 403, 403]), ("redeem", [403, 403, 410, 404]), ("reasons", [403, 403, 403, 403])]
+    {
+        let authorization = key(scope);
+        for ((path, body), status) in asked.iter().zip(expected) {
+            let reply = demo.call("POST", path, &[("authorization", &authorization), JSON], &body.to_string());
+            assert_eq!(reply.status, status, "{scope}: {path} {body} {reply:?}");
+            if status == 403 {
+                assert_eq!(reply.json()["code"], "forbidden");
+                assert!(reply.json()["detail"].as_str().unwrap().contains("scope `"), "{reply:?}");
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     browser::{Browser, code},
     harness::{Demo, Reply},
+    journey::Journey,
 };
 use serde_json::{Value, json};
 
@@ -93,4 +94,24 @@ fn a_sign_in_takes_five_wrong_answers_and_then_has_to_begin_again() {
     }
     let typed = json!({"challenge": begun["challenge"], "username": user["username"], "password": user["password"]});
     assert_eq!(browser.post("/sign-in/password", &typed).status, 410);
+}
+
+#[test]
+fn a_sign_in_takes_five_wrong_signatures_and_a_name_is_no_control_character() {
+    let demo = Demo::start();
+    let journey = Journey::begin(&demo, 0);
+    let (mut browser, mut other) = (Browser::new(&demo), Browser::new(&demo));
+    let begun = browser.post("/sign-in", &json!({})).json();
+    let elsewhere = other.post("/sign-in", &json!({})).json();
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        // The right passkey, over what another browser was asked.
+        let credential = journey.passkey.assert(&elsewhere["passkey_options"]);
+        let body = json!({"challenge": begun["challenge"], "credential": credential});
+        statuses.push(browser.post("/sign-in/passkey", &body).status);
+    }
+    assert_eq!(statuses, [422, 422, 422, 422, 422, 410]);
+    for username in ["a\u{0}b", &"n".repeat(300)] {
+        assert_eq!(guess(&mut Browser::new(&demo), username, "not it").json()["code"], "not-accepted", "{username:?}");
+    }
 }

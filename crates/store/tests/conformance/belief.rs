@@ -12,6 +12,7 @@ crate::on_both_engines! {
     what_somebody_wrote_into_the_way_of_an_authorization_is_refused,
     a_row_that_cannot_be_believed_costs_itself_alone,
     a_revoked_token_spends_nothing,
+    a_decision_that_the_log_does_not_say_is_acted_upon_by_nobody,
 }
 
 async fn what_somebody_wrote_into_the_way_of_an_authorization_is_refused(house: House) {
@@ -98,4 +99,45 @@ async fn a_revoked_token_spends_nothing(house: House) {
     .unwrap();
     let refused = commit(&house, &store, spend).await.unwrap_err();
     assert!(matches!(refused, CommitError::Refused(Refusal::Condition { table: "tokens", .. })), "{refused}");
+}
+
+async fn a_decision_that_the_log_does_not_say_is_acted_upon_by_nobody(house: House) {
+    let store = house.open("a").await;
+    let person = people::signed_in(&house, &store, "alice").await;
+    let decision = people::decision(house.now(), person.subject.id);
+    let mut tx = Tx::new(house.now());
+    tx.record_decision(&decision);
+    let _ = tx.commit(&store, people::decided(&decision)).await.unwrap();
+    assert_eq!(store.decision(decision.id).await.unwrap().unwrap().record, decision);
+    let leaf = store.decision(decision.id).await.unwrap().unwrap();
+    let place = format!("run = '{}' AND number = {}", leaf.run, leaf.number);
+    // Each is mended before the next.
+    for (altered, mended) in [
+        (
+            "UPDATE decisions SET body = REPLACE(body, 'all', 'few')",
+            "UPDATE decisions SET body = REPLACE(body, 'few', 'all')",
+        ),
+        ("UPDATE decisions SET outcome = 'permit'", "UPDATE decisions SET outcome = 'step_up'"),
+        (
+            "UPDATE decisions SET txn_digest = NULL",
+            &format!("UPDATE decisions SET txn_digest = '{}'", decision.txn_digest.unwrap()),
+        ),
+        ("UPDATE decisions SET epoch = epoch + 1", "UPDATE decisions SET epoch = epoch - 1"),
+        ("UPDATE decisions SET number = number - 1", "UPDATE decisions SET number = number + 1"),
+        // The log's own row, without our key.
+        (
+            &format!("UPDATE events SET number = -1 WHERE {place}"),
+            "UPDATE events SET number = (SELECT number FROM decisions) WHERE number = -1",
+        ),
+    ] {
+        assert_eq!(house.tamper(altered).await, 1, "{altered}");
+        let refused = store.decision(decision.id).await;
+        assert!(reason(refused.expect_err(altered)).starts_with("decisions: the log does not say this"), "{altered}");
+        assert_eq!(house.tamper(mended).await, 1, "{mended}");
+        assert!(store.decision(decision.id).await.unwrap().is_some(), "{mended}");
+    }
+    // A leaf that says what the row says, but is not under our key.
+    let leaf = "UPDATE events SET leaf = (SELECT leaf FROM events x WHERE x.run = events.run AND x.number = events.number - 1)";
+    assert_eq!(house.tamper(&format!("{leaf} WHERE {place}")).await, 1);
+    assert!(store.decision(decision.id).await.is_err());
 }

@@ -181,7 +181,7 @@ async fn a_risen_epoch_voids_what_was_open(house: House) {
     people::register_client(&house, &store).await;
     let mut tx = Tx::new(house.now());
     tx.issue_code(&code).record_decision(&decision);
-    tx.commit(&store, event(house.now())).await.unwrap();
+    tx.commit(&store, people::decided(&decision)).await.unwrap();
     Sequencer::new(store.clone()).step(&crate::log::TestLog::new()).await.unwrap();
     store.close().await;
     std::fs::remove_file(house.high_water("a")).unwrap();

@@ -3,7 +3,10 @@
 use super::{House, drawn, event};
 use counterfoil_core::{
     assurance::{Acr, Binding, Method},
-    audit::event::Outcome,
+    audit::{
+        event::{Event, EventKind, Outcome},
+        kind::decision_record_digest,
+    },
     digest::Digest,
     enrolled::{Enrolled, EnrolledState, Secret},
     evidence::{Evidence, RelayVerdict},
@@ -89,8 +92,29 @@ pub fn decision(now: Time, subject: SubjectId) -> DecisionRecord {
         login: None,
         txn_digest: Some(Digest::of(b"transaction")),
         policy_version: policy().version,
-        body: r#"{"inputs":"all of them"}"#.to_owned(),
+        body: format!(r#"{{"salt":"{SALT}","inputs":"all of them"}}"#),
     }
+}
+
+/// Sixteen zero bytes, base64url.
+const SALT: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+
+/// The event that says so.
+pub fn decided(decision: &DecisionRecord) -> Event {
+    let kind = EventKind::DecisionMade {
+        decision: decision.id,
+        record: decision_record_digest(&[0; 16], decision.body.as_bytes()),
+        subject: decision.subject.parse().ok(),
+        action: decision.action.clone(),
+        resource_type: decision.resource_type.clone(),
+        resource_id: decision.resource_id.clone(),
+        tier: None,
+        outcome: decision.outcome,
+        policy_version: decision.policy_version,
+        audience: None,
+        txn_digest: decision.txn_digest,
+    };
+    Event { kind, ..super::event(decision.at) }
 }
 
 pub fn policy() -> PolicyVersion {

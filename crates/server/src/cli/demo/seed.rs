@@ -306,7 +306,7 @@ async fn create(app: &App, user: &User) -> Result<(), Failure> {
     let (typed, salt) = (user.password.clone(), app.random.bytes());
     let hash = app
         .hashing
-        .enter()
+        .enter(std::net::Ipv4Addr::LOCALHOST.into())
         .map_err(|_| Failure::new("there is no room to hash a password"))?
         .hash(move || password::hash(&typed, &salt))
         .await

@@ -44,17 +44,23 @@ pub async fn handle(State(app): State<Arc<App>>, caller: ApiCaller, request: Req
 }
 
 async fn answer(app: &App, caller: ApiCaller, headers: &HeaderMap, body: axum::body::Body) -> Result<Value, Problem> {
+    caller.require("evaluate")?;
+    let reasons = caller.may("reasons");
     extract::require_json(headers)?;
     let bytes = extract::read(body).await?;
     let document = json::parse_strict(&bytes, limits::JSON_DEPTH)
         .map_err(|error| Problem::new(Kind::INVALID_REQUEST).detail(error.to_string()))?;
+    let may_spend = caller.require("redeem");
     let question = question(document, caller.audience)?;
+    if question.redemption_id.is_some() {
+        may_spend?;
+    }
     let now = app.now();
     let decided = evaluate::evaluate(app, &question, now).await?;
     if let Some(refusal) = spend(app, &question, &decided, now).await? {
         return Ok(refusal);
     }
-    Ok(render(app, &question, &decided, caller.scopes.iter().any(|scope| scope == "reasons")))
+    Ok(render(app, &decided, reasons))
 }
 
 /// A permit of tier high or critical is worth one act: it is spent before it is told.
@@ -96,7 +102,7 @@ async fn spend(
     }
 }
 
-fn render(app: &App, question: &Question, decided: &Decided, admin: bool) -> Value {
+fn render(app: &App, decided: &Decided, reasons: bool) -> Value {
     let grounds = decided.decision.grounds();
     let mut context = json!({
         "outcome": decided.decision.outcome().as_str(),
@@ -104,7 +110,7 @@ fn render(app: &App, question: &Question, decided: &Decided, admin: bool) -> Val
         "policy_version": grounds.policy_version,
         "reason_user": grounds.reason_user.get("en").cloned().unwrap_or_default(),
     });
-    if admin {
+    if reasons {
         context["reason_admin"] = json!(grounds.reason_admin);
     }
     match &decided.decision {
@@ -121,7 +127,6 @@ fn render(app: &App, question: &Question, decided: &Decided, admin: bool) -> Val
             }
         }
     }
-    let _ = question;
     json!({"decision": matches!(decided.decision, Decision::Permit(_)), "context": context})
 }
 

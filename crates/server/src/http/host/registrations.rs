@@ -105,7 +105,21 @@ pub async fn add_api(
     StrictJson(body): StrictJson<Add<Api>>,
 ) -> Result<Json<Value>, Problem> {
     let known = app.store.api(&body.entry.audience).await?.is_some();
+    if let Some(client_id) = &body.entry.client_id
+        && let Some(other) = speaks_for(&app, client_id).await?.filter(|other| *other != body.entry.audience)
+    {
+        return Err(Problem::new(Kind::CONFLICT)
+            .detail(format!("the client {client_id} speaks for {other} already"))
+            .with("hint", "each API has a client of its own"));
+    }
     apply(&app, Registry { apis: vec![body.entry], ..Registry::default() }, known, body.replace).await
+}
+
+/// The API that names this client as its own.
+async fn speaks_for(app: &App, client_id: &str) -> Result<Option<String>, Problem> {
+    let mut apis = app.store.snapshot().await?.apis.into_iter();
+    let named = apis.find(|api| api.body.get("client_id").and_then(Value::as_str) == Some(client_id));
+    Ok(named.map(|api| api.audience))
 }
 
 /// Adds a client.

@@ -100,10 +100,10 @@ pub const OPERATIONS: &[Operation] = &[
         InvalidRequest, InvalidGrant, UnauthorizedClient, UnsupportedGrantType, InvalidScope, InvalidTarget]),
     op("userinfo", "GET /oauth/userinfo", Nothing, Json("UserInfo"), problems![FORBIDDEN, NOT_FOUND]),
     // Decisions and spending.
-    op("evaluate", "POST /access/v1/evaluation", Body("Question"), Json("Answer"), &[]),
+    op("evaluate", "POST /access/v1/evaluation", Body("Question"), Json("Answer"), problems![FORBIDDEN]),
     op("redeem", "POST /v1/redeem", Body("Redemption"), Json("Spent"), problems![
         FORBIDDEN, EXPIRED, SPENT, DIGEST_MISMATCH, POLICY_CHANGED, CONTAINED]),
-    op("report", "POST /v1/redeem/{redemption_id}", Body("Report"), Json("Report"), problems![NOT_FOUND]),
+    op("report", "POST /v1/redeem/{redemption_id}", Body("Report"), Json("Report"), problems![FORBIDDEN, NOT_FOUND]),
     op("revocations", "GET /v1/revocations", Nothing, Events, &[]),
     // Shells.
     op("home", "GET /", Nothing, Elsewhere, &[]),
@@ -125,7 +125,7 @@ pub const OPERATIONS: &[Operation] = &[
     op("sign_in", "POST /sign-in", Body("SignInAsk"), Session("SignInStep"), problems![
         EXPIRED, OTHER_DEVICE, NOT_FOUND, TOO_MANY_OPEN]),
     op("sign_in_password", "POST /sign-in/password", Body("SignInPassword"), Session("SignInStep"), problems![
-        EXPIRED, OTHER_DEVICE, NOT_FOUND, TOO_MANY_OPEN, NOT_ACCEPTED, THROTTLED, DENIED]),
+        EXPIRED, OTHER_DEVICE, NOT_FOUND, TOO_MANY_OPEN, NOT_ACCEPTED, THROTTLED, CROWDED, DENIED]),
     op("sign_in_code", "POST /sign-in/code", Body("SignInCode"), Session("SignInStep"), problems![
         EXPIRED, OTHER_DEVICE, NOT_FOUND, TOO_MANY_OPEN, CODE_REFUSED, AUTHENTICATOR_DISABLED, THROTTLED, DENIED]),
     op("sign_in_passkey", "POST /sign-in/passkey", Body("SignInPasskey"), Session("SignInStep"), problems![
@@ -136,12 +136,12 @@ pub const OPERATIONS: &[Operation] = &[
         REQUEST_UNKNOWN, OTHER_DEVICE, DENIED, TOO_MANY_OPEN]),
     op("step_up", "POST /step-up/{id}", Body("Empty"), Json("StepUp"), problems![NOT_FOUND, OTHER_DEVICE, POLICY_CHANGED]),
     op("step_up_passkey", "POST /step-up/{id}/passkey", Body("StepUpPasskey"), Json("Answered"), problems![
-        NOT_FOUND, OTHER_DEVICE, ANSWERED, EXPIRED, POLICY_CHANGED, PASSKEY_REFUSED]),
+        NOT_FOUND, OTHER_DEVICE, ANSWERED, EXPIRED, POLICY_CHANGED, PASSKEY_REFUSED, DENIED]),
     op("step_up_options", "POST /step-up/{id}/passkey/options", Body("Empty"), Json("PasskeyOptions"), problems![
         NOT_FOUND, OTHER_DEVICE]),
     op("step_up_code", "POST /step-up/{id}/code", Body("StepUpCode"), Json("Answered"), problems![
         NOT_FOUND, OTHER_DEVICE, ANSWERED, EXPIRED, POLICY_CHANGED, CODE_REFUSED, PASSKEY_REFUSED, AUTHENTICATOR_DISABLED,
-        THROTTLED]),
+        THROTTLED, DENIED]),
     op("step_up_refuse", "POST /step-up/{id}/refuse", Body("Refusal"), Json("Answered"), problems![
         NOT_FOUND, OTHER_DEVICE, ANSWERED, EXPIRED, POLICY_CHANGED]),
     op("me", "POST /me", Body("Empty"), Json("Account"), decided![]),

@@ -44,6 +44,7 @@ pub async fn handle(
     caller: ApiCaller,
     StrictJson(body): StrictJson<Body>,
 ) -> Result<Json<Value>, Problem> {
+    caller.require("redeem")?;
     check_name(&body.redemption_id)?;
     let spend = redeem::Spend {
         audience: caller.audience,
@@ -80,6 +81,7 @@ pub async fn report(
     Named(redemption_id): Named,
     StrictJson(body): StrictJson<Report>,
 ) -> Result<Json<Value>, Problem> {
+    caller.require("redeem")?;
     redeem::report(&app, &caller.audience, &redemption_id, body.outcome, app.now()).await?;
     Ok(Json(json!({"outcome": body.outcome})))
 }

@@ -44,7 +44,7 @@ fn an_address_has_its_share_of_connections_and_what_it_closes_it_may_open_again(
     let mut held: Vec<TcpStream> = (0..3).map(|_| connect(&at)).collect();
     assert!(held.iter_mut().all(answers));
     assert!(!answers(&mut connect(&at)), "the fourth is closed");
-    at.wait_for("all the connections that it may have");
+    at.wait_for("all that it may have");
     held.pop();
     // The server learns of the end a moment later.
     assert!((0..1_000).any(|_| answers(&mut connect(&at))));

@@ -1,33 +1,33 @@
-//! No address gets all connections: what one party may hold at once is a part of what there is.
+//! No address gets all of what there is a bounded number of: what one party may hold at once is a part of it.
 
 use crate::network::network;
-use counterfoil_core::limits;
 use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// How many connections each network has now.
+/// How many of something each network has now.
 #[derive(Debug, Clone)]
 pub struct Share(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    what: &'static str,
     most: usize,
     /// They speak for many, and are ours.
     exempt: Vec<IpAddr>,
-    /// INVARIANT: no more entries than connections, which have a bound of their own.
+    /// INVARIANT: no more entries than seats, and of those there are no more than connections.
     held: Mutex<HashMap<IpAddr, Held>>,
 }
 
 #[derive(Debug, Default)]
 struct Held {
-    connections: usize,
+    seats: usize,
     refused: bool,
 }
 
-/// One connection of a network's share; given back when it goes.
+/// One seat of a network's share; given back when it goes.
 #[derive(Debug)]
 pub struct Seat {
     share: Share,
@@ -35,10 +35,9 @@ pub struct Seat {
 }
 
 impl Share {
-    /// At most `most` for each network, and as many as there are for these proxies.
-    pub fn new(most: Option<usize>, proxies: &[IpAddr]) -> Self {
-        let most = most.unwrap_or(limits::CONNECTIONS_PER_NETWORK);
-        Self(Arc::new(Inner { most, exempt: proxies.to_vec(), held: Mutex::default() }))
+    /// At most `most` of `what` for each network, and as many as there are for these proxies.
+    pub fn new(what: &'static str, most: usize, proxies: &[IpAddr]) -> Self {
+        Self(Arc::new(Inner { what, most, exempt: proxies.to_vec(), held: Mutex::default() }))
     }
 
     /// A seat for this peer, if its network has one left.
@@ -49,12 +48,12 @@ impl Share {
         let network = network(peer);
         let mut all = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         let held = all.entry(network).or_default();
-        if held.connections < self.0.most {
-            held.connections += 1;
+        if held.seats < self.0.most {
+            held.seats += 1;
             return Some(Seat { share: self.clone(), network: Some(network) });
         }
         if !std::mem::replace(&mut held.refused, true) {
-            tracing::warn!(%network, most = self.0.most, "a network has all the connections that it may have; more are closed");
+            tracing::warn!(%network, what = self.0.what, most = self.0.most, "a network has all that it may have; more are refused");
         }
         None
     }
@@ -65,8 +64,8 @@ impl Drop for Seat {
         let Some(network) = self.network else { return };
         let mut all = self.share.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = all.get_mut(&network) {
-            held.connections -= 1;
-            if held.connections == 0 {
+            held.seats -= 1;
+            if held.seats == 0 {
                 all.remove(&network);
             }
         }
@@ -84,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_network_has_its_share_and_what_goes_makes_room() {
-        let share = Share::new(Some(2), &[]);
+        let share = Share::new("seats", 2, &[]);
         let (first, _second) = (share.seat(ip("2001:db8::1")).unwrap(), share.seat(ip("2001:db8::2")).unwrap());
         assert!(share.seat(ip("2001:db8::3")).is_none());
         assert!(share.seat(ip("2001:db8:0:1::1")).is_some());
@@ -94,11 +93,11 @@ mod tests {
 
     #[test]
     fn a_trusted_proxy_speaks_for_many_and_nothing_is_kept_of_who_has_gone() {
-        let share = Share::new(None, &[ip("10.0.0.1")]);
-        let seats: Vec<_> = (0..2 * limits::CONNECTIONS_PER_NETWORK).map(|_| share.seat(ip("10.0.0.1"))).collect();
+        let share = Share::new("seats", 7, &[ip("10.0.0.1")]);
+        let seats: Vec<_> = (0..14).map(|_| share.seat(ip("10.0.0.1"))).collect();
         assert!(seats.iter().all(Option::is_some));
-        let others: Vec<_> = (0..2 * limits::CONNECTIONS_PER_NETWORK).map(|_| share.seat(ip("10.0.0.2"))).collect();
-        assert_eq!(others.iter().flatten().count(), limits::CONNECTIONS_PER_NETWORK);
+        let others: Vec<_> = (0..14).map(|_| share.seat(ip("10.0.0.2"))).collect();
+        assert_eq!(others.iter().flatten().count(), 7);
         drop((seats, others));
         assert!(share.0.held.lock().unwrap().is_empty());
     }
