@@ -8,7 +8,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::io::{Error, Result};
 use std::net::SocketAddr;
-use tokio::net::TcpStream;
+use std::path::Path;
+use tokio::net::{TcpStream, UnixStream};
 
 /// A connection to the server under measurement.
 pub struct Http {
@@ -54,6 +55,14 @@ impl Http {
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(Error::other)?;
         tokio::spawn(connection);
         Ok(Self { sender, host: host.to_owned() })
+    }
+
+    /// Connects to the operator's socket.
+    pub async fn connect_socket(socket: &Path) -> Result<Self> {
+        let stream = UnixStream::connect(socket).await?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(Error::other)?;
+        tokio::spawn(connection);
+        Ok(Self { sender, host: "localhost".to_owned() })
     }
 
     /// Posts `body` with these headers.

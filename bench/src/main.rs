@@ -14,6 +14,7 @@ mod numbers;
 mod pack;
 mod passkey;
 mod path;
+mod people;
 mod process;
 mod random;
 mod ready;
@@ -30,7 +31,7 @@ counterfoil-bench [run] [--seconds N] [--rounds N] [--connections N] [--only TEX
 
 Starts the server named by COUNTERFOIL_BIN once per engine and a bare axum server that parses the same body and
 answers the same size; asks both in turns over keep-alive connections (closed loop, median of the rounds), then ours
-at half its own maximum (open loop). Prints a table and writes FILE (bench/results.json).
+at half its own maximum (open loop). Prints a table and writes FILE (bench/results.json), and the table beside it (.txt).
 
   --seconds N      of one run, 10
   --rounds N       runs of each side, 5

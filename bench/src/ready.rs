@@ -74,6 +74,11 @@ impl Demo {
         self.issuer().trim_start_matches("http://")
     }
 
+    /// The operator's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.join("data").join("admin.sock")
+    }
+
     /// A string of the ready file.
     pub fn text(&self, pointer: &str) -> Result<&str> {
         let found = self.ready.pointer(pointer).and_then(Value::as_str);

@@ -47,14 +47,14 @@ impl Results {
         );
         writeln!(
             text,
-            "{:<44} {:>9} {:>9} {:>7} {:>8} {:>8} {:>8} {:>8} {:>6} {:>5}",
+            "{:<52} {:>9} {:>9} {:>7} {:>8} {:>8} {:>8} {:>8} {:>6} {:>5}",
             "scenario", "req/s", "bare", "ratio", "cpu µs", "bare µs", "p50 ms", "p99 ms", "MiB", "bad"
         )
         .ok();
         for row in &self.rows {
             writeln!(
                 text,
-                "{:<44} {:>9.0} {:>9.0} {:>7.3} {:>8.1} {:>8.1} {:>8.2} {:>8.2} {:>6.0} {:>5}",
+                "{:<52} {:>9.0} {:>9.0} {:>7.3} {:>8.1} {:>8.1} {:>8.2} {:>8.2} {:>6.0} {:>5}",
                 row.name,
                 row.requests_per_second,
                 row.bare_requests_per_second,
@@ -90,9 +90,10 @@ impl Results {
         text
     }
 
-    /// Writes them as JSON.
+    /// Writes them as JSON, and the table beside it.
     pub fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(Error::other)?;
-        std::fs::write(path, text + "\n")
+        std::fs::write(path, text + "\n")?;
+        std::fs::write(path.with_extension("txt"), self.table())
     }
 }

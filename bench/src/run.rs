@@ -7,7 +7,7 @@ use crate::process::Server;
 use crate::ready::{Demo, Engine};
 use crate::results::Results;
 use crate::scenarios::{Journey, answer_bytes, evaluation, payout, permits, repeated, steps_up};
-use crate::{costs, disk, path, start};
+use crate::{costs, disk, path, people, start};
 use bytes::Bytes;
 use serde_json::Value;
 use std::io::{Error, Result};
@@ -111,7 +111,32 @@ async fn measure_engine(options: &Options, engine: &Engine, results: &mut Result
     for policies in [POLICIES, DEFAULT_PACK, 300] {
         measure_pack(options, engine, policies, results).await?;
     }
+    for count in people::CROWDS {
+        let name = format!("evaluation about anybody, {}, {count} subjects", engine.name());
+        if options.wants(&name) {
+            results.rows.push(measure_crowd(options, engine, &name, count).await?);
+        }
+    }
     Ok(())
+}
+
+/// Questions about each of so many people in turn, by the standard pack.
+async fn measure_crowd(options: &Options, engine: &Engine, name: &str, count: usize) -> Result<Measured> {
+    let pack = std::env::temp_dir().join(format!("counterfoil-pack-{}", crate::random::identifier()));
+    enlarge(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies"), &pack, POLICIES, SLICE)?;
+    let demo = Demo::start(engine, Some(&pack)).await;
+    let measured = async {
+        let demo = demo?;
+        let people = people::settle(&demo, count).await?;
+        let (scenario, body) = people::anybody(&demo, &people)?;
+        let scenario = Arc::new(scenario);
+        let bytes = answer_bytes(&demo, &scenario).await?;
+        let subject = Subject { server: &demo.server, address: demo.address()?, scenario };
+        compare(name, subject, body, bytes, options.plan()).await
+    };
+    let measured = measured.await;
+    std::fs::remove_dir_all(&pack).ok();
+    measured
 }
 
 /// All scenarios with a pack of that size; with the standard one also the path.

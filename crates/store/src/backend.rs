@@ -23,8 +23,13 @@ const STATEMENTS: usize = 1_024;
 const ROWS: usize = 64;
 const VALUES: usize = 8_192;
 /// The log of SQLite is folded into the file by [`Pool::fold`], beside the writer. The writer itself does it only when so many
-/// pages (32 MB) have gathered; little is left to fold by then, and its log begins anew.
+/// pages (64 MB) have gathered; little is left to fold by then, and its log begins anew.
 const WAL_PAGES: &str = "8192";
+/// Of a new file. A decision's row fills more than half of SQLite's usual 4 KiB, and the other half stayed empty: a tenth of a
+/// writer's time, as measured.
+const PAGE_BYTES: u32 = 8_192;
+/// What the writer's connection keeps in memory, in KiB as SQLite counts: the pages of indexes that rows fall into at random.
+const WRITER_CACHE: &str = "-16384";
 
 /// Runs the same tokens for the engine at hand.
 macro_rules! on_engine {
@@ -226,6 +231,7 @@ impl Pool {
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url)?
                 .create_if_missing(create)
+                .page_size(PAGE_BYTES)
                 .journal_mode(SqliteJournalMode::Wal)
                 // FULL: a commit that was told survives a power cut. WAL with NORMAL may lose the last ones.
                 .synchronous(SqliteSynchronous::Full)
@@ -260,7 +266,8 @@ impl Pool {
     pub(crate) async fn connect(&self) -> Result<Connection, sqlx::Error> {
         match self {
             Self::Sqlite((_, options)) => {
-                let connection = SqliteConnection::connect_with(options).await?;
+                let options = options.clone().pragma("cache_size", WRITER_CACHE);
+                let connection = SqliteConnection::connect_with(&options).await?;
                 Ok(Connection::Sqlite(Box::new(embedded::Embedded::new(connection))))
             }
             Self::Postgres((_, options)) => PgConnection::connect_with(options).await.map(Connection::Postgres),

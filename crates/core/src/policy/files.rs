@@ -196,6 +196,7 @@ impl Pack {
             entities,
             slices,
             names,
+            checked: cfg!(debug_assertions),
         })
     }
 }

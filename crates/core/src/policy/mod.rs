@@ -63,6 +63,8 @@ pub struct Pack {
     entities: Entities,
     slices: HashMap<String, HashMap<Tier, Slice>>,
     names: Names,
+    /// Whether facts are held to the schema at every request (docs/decisions/0020).
+    checked: bool,
 }
 
 /// Names of the entity types, parsed once.
@@ -114,6 +116,13 @@ impl Pack {
             _ => None,
         };
         Some(said.unwrap_or(Tier::Critical))
+    }
+
+    /// The same, which holds the facts of every request to the schema: what does not fit is an evaluation that failed. For who
+    /// has time, as when decisions are decided again.
+    #[must_use]
+    pub fn checking(self) -> Self {
+        Self { checked: true, ..self }
     }
 
     /// The transaction type of that name.

@@ -21,9 +21,6 @@ use cedar_policy_core::{
 };
 use std::{collections::HashSet, sync::Arc};
 
-/// Whether facts are held to the schema at every request. They fit by how they are made; in tests it is checked.
-const CHECKED: bool = cfg!(debug_assertions);
-
 /// A request before its evidence: everything that trying another proof does not change.
 pub(super) struct Scene<'a> {
     slice: &'a Slice,
@@ -82,7 +79,7 @@ impl<'a> Scene<'a> {
         }
         let (evidence, session) = (facts::uid(evidence, "now"), facts::uid(session, "now"));
         let context = facts::context(input, action, kind, pack, transaction, [evidence.clone(), session.clone()])?;
-        let schema = CHECKED.then(|| pack.schema.as_ref());
+        let schema = pack.checked.then(|| pack.schema.as_ref());
         let entry = |uid: &EntityUID| (uid.clone(), None);
         let request = Request::new(
             entry(principal.uid()),
@@ -113,9 +110,10 @@ impl<'a> Scene<'a> {
         let mut cast = self.cast.clone();
         cast.push(Arc::new(facts::evidence(shown, self.evidence.clone(), &self.pack.wanted)));
         cast.push(Arc::new(facts::session(session, self.now, self.session.clone(), &self.pack.wanted)));
-        let schema = CHECKED.then(|| CoreSchema::new(self.pack.schema.as_ref()));
+        let checked = self.pack.checked;
+        let schema = checked.then(|| CoreSchema::new(self.pack.schema.as_ref()));
         // Each says all that it is in: nothing has to be found out.
-        let closed = if CHECKED { TCComputation::EnforceAlreadyComputed } else { TCComputation::AssumeAlreadyComputed };
+        let closed = if checked { TCComputation::EnforceAlreadyComputed } else { TCComputation::AssumeAlreadyComputed };
         let base = self.slice.base.as_ref().clone();
         let entities = base.add_entities(cast, schema.as_ref(), closed, Extensions::all_available());
         entities.map_err(|error| EvaluationFailed(error.to_string()))

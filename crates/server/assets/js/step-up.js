@@ -86,7 +86,7 @@ function line(row, { rows }) {
 function emphasised(sentence, strong) {
   const parts = strong.filter(Boolean).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   if (!parts.length) return sentence;
-  return sentence.split(new RegExp(`(${parts.join("|")})`)).map((part) => (strong.includes(part) ? h("strong", {}, part) : part));
+  return sentence.split(new RegExp(`(${parts.join("|")})`)).map((part) => (strong.includes(part) ? h("strong", {}, h("bdi", {}, part)) : part));
 }
 
 // ---- answering ----

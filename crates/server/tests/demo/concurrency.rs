@@ -22,6 +22,7 @@ crate::on_both_engines! {
     one_authorization_code_is_traded_once,
     one_approval_is_spent_once_for_one_name,
     one_approval_is_told_again_under_the_same_name,
+    one_approval_is_spent_once_whether_redeemed_or_evaluated,
 }
 
 /// A demo, and on PostgreSQL a second node beside it.
@@ -202,5 +203,35 @@ fn one_approval_is_told_again_under_the_same_name(engine: Engine) {
     let first = replies.iter().filter(|reply| reply.json()["replayed"] == false).count();
     assert_eq!(first, 1, "spent once, told {SHOTS} times");
     assert_eq!(Logbook::of(&house.demo).count("challenge", &challenge, "spent"), 1);
+    assert_holds(&house.demo);
+}
+
+/// Half of them ask by an evaluation that spends, half redeem, each under a name of its own.
+fn one_approval_is_spent_once_whether_redeemed_or_evaluated(engine: Engine) {
+    let house = House::new(engine);
+    let mut journey = Journey::begin(&house.demo, 0);
+    let (asked, token) = journey.approved(payout(&house.demo, 1));
+    let key = house.demo.api_key();
+    let headers = [("content-type", "application/json"), ("authorization", key.as_str())];
+    let mut question = journey.question("payout.change", Some(&asked.transaction));
+    question["context"]["access_token"] = json!(token);
+    let requests = (0..SHOTS).map(|n| {
+        // Two in a row, so that both kinds reach both nodes.
+        let (path, body) = if n / 2 % 2 == 0 {
+            question["context"]["redemption_id"] = json!(identifier());
+            ("/access/v1/evaluation", question.to_string())
+        } else {
+            ("/v1/redeem", journey.redemption(&token, &asked.transaction, &identifier()).to_string())
+        };
+        house.demo.request("POST", path, &headers, &body)
+    });
+    let replies = house.fire(requests.collect());
+    let bodies: Vec<serde_json::Value> = replies.iter().map(Reply::json).collect();
+    let yes = bodies.iter().filter(|body| body["decision"] == true || body["outcome"] == "spent").count();
+    let no = bodies.iter().filter(|body| body["context"]["error"] == "spent" || body["code"] == "spent").count();
+    assert_eq!((yes, no), (1, SHOTS - 1), "{:?}", tally(&replies));
+    let log = Logbook::of(&house.demo);
+    assert_eq!(log.count("challenge", &asked.challenge, "spent"), 1);
+    assert_eq!(log.count("challenge", &asked.challenge, "spend.refused"), SHOTS - 1);
     assert_holds(&house.demo);
 }

@@ -343,7 +343,17 @@ impl Bundle {
     /// The decision asked for this, about this transaction. The pack may have changed between it and the challenge: the
     /// statement names the one that counts.
     fn decided(&self, decided: &Logged) -> Result<(), BundleError> {
-        let EventKind::DecisionMade { decision, subject, outcome, audience, txn_digest, .. } = &decided.leaf.kind
+        let EventKind::DecisionMade {
+            decision,
+            subject,
+            outcome,
+            audience,
+            action,
+            resource_type,
+            resource_id,
+            txn_digest,
+            ..
+        } = &decided.leaf.kind
         else {
             return Err(BundleError::OtherKind { which: "decided" });
         };
@@ -351,6 +361,9 @@ impl Bundle {
         same(Some(*decision), signed.decision_id, "decision and statement")?;
         same(*subject, signed.subject, "the decision's subject and the statement's")?;
         same(audience.as_ref(), signed.aud.as_ref(), "the decision's API and the statement's")?;
+        same(Some(action), signed.action.as_ref(), "the decision's action and the statement's")?;
+        let resource = signed.resource.as_ref().map(|resource| (&resource.kind, &resource.id));
+        same(Some((resource_type, resource_id)), resource, "the decision's resource and the statement's")?;
         same(*txn_digest, signed.txn_digest, "the decision's transaction and the statement's")?;
         if *outcome == Outcome::Deny { Err(BundleError::Mismatch("the decision denied")) } else { Ok(()) }
     }

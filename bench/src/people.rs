@@ -1,0 +1,73 @@
+//! Many people, added over the operator's socket, and questions about any of them: how what an evaluation costs grows with how
+//! many there are.
+
+use crate::http_client::Http;
+use crate::load::Scenario;
+use crate::ready::Demo;
+use crate::scenarios::{EVALUATION, steps_up};
+use bytes::Bytes;
+use http::{HeaderValue, Request};
+use http_body_util::Full;
+use serde_json::json;
+use std::io::{Error, Result};
+
+/// How many there are.
+pub const CROWDS: [usize; 2] = [1_000, 100_000];
+/// Connections that add them, as an operator's programs would: enough to fill a commit.
+const CONNECTIONS: usize = 64;
+
+/// Adds `count` people over the operator's socket; their identifiers.
+pub async fn settle(demo: &Demo, count: usize) -> Result<Vec<String>> {
+    let socket = demo.socket();
+    let shares = (0..CONNECTIONS).map(|first| {
+        let socket = socket.clone();
+        tokio::spawn(async move {
+            let mut http = Http::connect_socket(&socket).await?;
+            let mut people = Vec::new();
+            for n in (first..count).step_by(CONNECTIONS) {
+                let body = json!({ "person": { "username": format!("person-{n}"), "name": "Somebody" } }).to_string();
+                let added = http.post("/subjects", &[("content-type", "application/json")], body).await?;
+                let added = added.success("/subjects")?;
+                people.push(added["sub"].as_str().unwrap_or_default().to_owned());
+            }
+            Ok::<_, Error>(people)
+        })
+    });
+    let mut people = Vec::with_capacity(count);
+    for share in futures_util::future::join_all(shares).await {
+        people.extend(share.map_err(Error::other)??);
+    }
+    Ok(people)
+}
+
+/// Asks about each of them in turn, without a token: whatever is known of a person is read, and more is asked of them.
+pub fn anybody(demo: &Demo, people: &[String]) -> Result<(Scenario, Bytes)> {
+    let resource = &demo.ready["resources"][0];
+    let body = |id: &String| {
+        Bytes::from(
+            json!({
+                "subject": { "type": "user", "id": id },
+                "action": { "name": "balance.read" },
+                "resource": { "type": resource["type"], "id": resource["id"] },
+                "context": { "ip": "192.0.2.7", "user_agent": "bench/1" },
+            })
+            .to_string(),
+        )
+    };
+    let bodies: Vec<Bytes> = people.iter().map(body).collect();
+    let first = bodies.first().cloned().ok_or_else(|| Error::other("there is nobody to ask about"))?;
+    let key = HeaderValue::from_str(&format!("Bearer {}", demo.text("/pep/api_key")?)).map_err(Error::other)?;
+    let host = HeaderValue::from_str(demo.host()).map_err(Error::other)?;
+    let build = move |n: u64| {
+        let body = usize::try_from(n).ok().and_then(|n| bodies.get(n % bodies.len()));
+        let mut request = Request::new(Full::new(body.cloned().unwrap_or_default()));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = http::Uri::from_static(EVALUATION);
+        let headers = request.headers_mut();
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(http::header::AUTHORIZATION, key.clone());
+        headers.insert(http::header::HOST, host.clone());
+        request
+    };
+    Ok((Scenario { build: Box::new(build), good: steps_up }, first))
+}
