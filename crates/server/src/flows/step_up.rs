@@ -1,6 +1,6 @@
 //! The page that asks for exactly one proof of exactly one transaction, and what its answers do.
 
-pub use super::step_up_page::{counterfoil, device};
+pub use super::step_up_page::{announced, counterfoil, device};
 use super::{
     attempt,
     authorize::actor,
@@ -10,13 +10,13 @@ use super::{
     open_challenge,
     own_action::denied,
     sign_in,
-    step_up_page::{asking, back, receipt, rows, state, with_doubts},
+    step_up_page::{asking, back, reason, receipt, rows, state, with_doubts},
 };
 use crate::{
     app::App,
     browser::Browser,
     page::{
-        Client, Window,
+        Window,
         step_up::{Answered, State, StepUp},
     },
     problem::{Kind, Problem},
@@ -29,7 +29,7 @@ use counterfoil_core::{
     challenge::{Challenge, ChallengeState},
     enrolled::Enrolled,
     evidence::{Evidence, ProofFact},
-    id::{ChallengeId, DecisionId, SessionId},
+    id::{ChallengeId, SessionId},
     limits,
     proof::Proof,
     session::{Session, SessionState, SignedIn},
@@ -178,11 +178,6 @@ pub async fn view<T>(app: &App, browser: &Browser<T>, stored: &Stored) -> Result
     })
 }
 
-fn reason(record: &Record, lang: &str) -> String {
-    let reasons = &record.answer.grounds.reason_user;
-    reasons.get(lang).or_else(|| reasons.get("en")).cloned().unwrap_or_default()
-}
-
 /// Confirmed with a passkey. Who uses one in two places at once meets a record that has just changed: it is read again, once,
 /// and judged again by what it says now. Who confirms one challenge twice at once is told that it has its answer.
 pub async fn by_passkey<T>(
@@ -293,19 +288,21 @@ async fn confirm<T>(
     })?;
     tx.change_challenge(&open_challenge::record(&challenge, stored.record.version)?);
     // A proof for a transaction counts for the device too (DESIGN §4), never for the session's acr.
-    match &phishing_resistant {
+    let bound = match &phishing_resistant {
         Some(proof) if signed_in.binding == Binding::NewKey => {
             let binding =
                 complete_sign_in::binding(app, browser, &mut tx, signed_in.subject, signed_in.login, Some(proof))
                     .await?;
             let state = SessionState::SignedIn(SignedIn { binding, ..signed_in.clone() });
             tx.change_session(&Session { state, ..browser.session.clone() });
+            binding
         }
         _ => {
             tx.require_session(&browser.session);
+            signed_in.binding
         }
-    }
-    decided_enough(app, browser, &mut tx, &challenge).await?;
+    };
+    decided_enough(app, browser, &mut tx, &challenge, bound).await?;
     let number = counterfoil(challenge.id());
     if let Some(text) = &challenge.opening().display_text {
         let text = with_doubts(app, &stored, text);
@@ -334,8 +331,15 @@ async fn confirm<T>(
 }
 
 /// What asked for the proof is decided again with it: it is taken only where it is enough for exactly what was signed, by
-/// what is known now. The record is of the unit that takes it; a refusal is a record of its own.
-async fn decided_enough<T>(app: &App, browser: &Browser<T>, tx: &mut Tx, challenge: &Challenge) -> Result<(), Problem> {
+/// what is known now, and in a session that is `bound` so. The record is of the unit that takes it; a refusal is a record of
+/// its own.
+async fn decided_enough<T>(
+    app: &App,
+    browser: &Browser<T>,
+    tx: &mut Tx,
+    challenge: &Challenge,
+    bound: Binding,
+) -> Result<(), Problem> {
     let now = browser.visit.now;
     let signed_in = browser.signed_in()?;
     let (statement, transaction) = (challenge.statement(), &challenge.opening().transaction);
@@ -348,6 +352,9 @@ async fn decided_enough<T>(app: &App, browser: &Browser<T>, tx: &mut Tx, challen
     let mut input = decide::renewed(app, lodged.input, &browser.session, signed_in.login, now).await?;
     input.transaction.clone_from(transaction);
     input.evidence.proofs.push(proof.clone());
+    if let Some(session) = &mut input.session {
+        session.binding = bound;
+    }
     let decided = decide::judge(app, input, app.pack.load_full());
     if statement.policy_version != decided.pack.version() {
         return Err(Problem::new(Kind::POLICY_CHANGED));
@@ -436,59 +443,6 @@ pub async fn refuse<T>(app: &App, browser: &Browser<T>, id: ChallengeId, alarm: 
     };
     let done = done.map(|_| Answered { next, receipt }).map_err(Problem::from);
     or_answered(app, browser, id, done).await
-}
-
-/// The page that an evaluation's `challenge_uri` leads to: what will be asked, and the way back. It opens nothing.
-pub async fn announced<T>(app: &App, browser: &Browser<T>, id: DecisionId) -> Result<StepUp, Problem> {
-    let not_found = || Problem::new(Kind::NOT_FOUND);
-    let signed_in = browser.signed_in().map_err(|problem| problem.next(format!("/sign-in?to=/step-up/{id}")))?;
-    let found = app.store.decision(id).await?.ok_or_else(not_found)?;
-    let record: Record = serde_json::from_str(&found.record.body).map_err(Problem::internal)?;
-    // For the subject in the lodging session alone (CONTRACT §4).
-    if record.input.session.as_ref().map(|session| session.login) != Some(signed_in.login) {
-        return Err(not_found());
-    }
-    let person = decide::person(app, signed_in.subject).await?.ok_or_else(not_found)?;
-    let lang = browser.visit.lang.tag();
-    let directory = app.directory.load();
-    let client = record.input.client_id.as_deref().and_then(|id| directory.client(id));
-    let client = Client {
-        name: client.map(|client| client.name(lang).to_owned()).unwrap_or_default(),
-        host: client.and_then(|client| sign_in::host(client.metadata().redirect_uris.first()?.as_str())),
-    };
-    let pack = app.pack.load();
-    let display = record.input.transaction.as_ref().and_then(|value| {
-        let kind = pack.transaction_type(value.get("type")?.as_str()?)?;
-        kind.render(&kind.validate(value).ok()?, lang)
-    });
-    Ok(StepUp {
-        state: State::Announced,
-        id: id.to_string(),
-        lang: lang.to_owned(),
-        title: display.as_ref().map(|display| display.title.clone()),
-        sentence: display.as_ref().map(|display| display.sentence.clone()),
-        strong: display.as_ref().map(|display| display.strong.clone()).unwrap_or_default(),
-        rows: display.map(|display| rows(&display, Some(&client.name))).unwrap_or_default(),
-        person: sign_in::named(&person.subject),
-        place: None,
-        device: Some(device(&browser.visit.user_agent)),
-        methods: record.answer.requirement.iter().map(|requirement| requirement.method).collect(),
-        passkey_options: None,
-        attempts_left: None,
-        enrol_url: record
-            .answer
-            .requirement
-            .as_ref()
-            .filter(|requirement| requirement.enrolment_needed)
-            .map(|_| "/me/passkey".to_owned()),
-        reason: reason(&record, lang),
-        policy_version: record.answer.grounds.policy_version.to_string(),
-        decision_id: id,
-        window: Window { now: browser.visit.now, expires_at: found.record.at.plus_seconds(limits::DECISION_SECONDS) },
-        receipt: None,
-        back: None,
-        client,
-    })
 }
 
 /// Base64url without padding.

@@ -1,18 +1,25 @@
 //! What the page of one confirmation says, all of it from the stored challenge: who asks, the values in rows, the receipt.
 
-use super::{sign_in, step_up::Stored};
+use super::{
+    decide::{self, Record},
+    sign_in,
+    step_up::Stored,
+};
 use crate::{
     app::App,
+    browser::Browser,
     page::{
-        Back, Client,
-        step_up::{Answer, Receipt, Row, RowKind, State},
+        Back, Client, Window,
+        step_up::{Answer, Receipt, Row, RowKind, State, StepUp},
     },
+    problem::{Kind, Problem},
 };
 use counterfoil_core::{
     audit::event::VoidReason,
     challenge::{Challenge, ChallengeState},
     digest::Digest,
-    id::ChallengeId,
+    id::{ChallengeId, DecisionId},
+    limits,
     transaction::RowKind as Kinds,
 };
 use counterfoil_oauth::{
@@ -161,4 +168,63 @@ pub fn with_doubts(app: &App, stored: &Stored, text: &str) -> String {
         });
     }
     said.join("\n\n")
+}
+
+/// Why it is asked, in this language.
+pub fn reason(record: &Record, lang: &str) -> String {
+    let reasons = &record.answer.grounds.reason_user;
+    reasons.get(lang).or_else(|| reasons.get("en")).cloned().unwrap_or_default()
+}
+
+/// The page that an evaluation's `challenge_uri` leads to: what will be asked, and the way back. It opens nothing.
+pub async fn announced<T>(app: &App, browser: &Browser<T>, id: DecisionId) -> Result<StepUp, Problem> {
+    let not_found = || Problem::new(Kind::NOT_FOUND);
+    let signed_in = browser.signed_in().map_err(|problem| problem.next(format!("/sign-in?to=/step-up/{id}")))?;
+    let found = app.store.decision(id).await?.ok_or_else(not_found)?;
+    let record: Record = serde_json::from_str(&found.record.body).map_err(Problem::internal)?;
+    // For the subject in the lodging session alone (CONTRACT §4).
+    if record.input.session.as_ref().map(|session| session.login) != Some(signed_in.login) {
+        return Err(not_found());
+    }
+    let person = decide::person(app, signed_in.subject).await?.ok_or_else(not_found)?;
+    let lang = browser.visit.lang.tag();
+    let directory = app.directory.load();
+    let client = record.input.client_id.as_deref().and_then(|id| directory.client(id));
+    let client = Client {
+        name: client.map(|client| client.name(lang).to_owned()).unwrap_or_default(),
+        host: client.and_then(|client| sign_in::host(client.metadata().redirect_uris.first()?.as_str())),
+    };
+    let pack = app.pack.load();
+    let display = record.input.transaction.as_ref().and_then(|value| {
+        let kind = pack.transaction_type(value.get("type")?.as_str()?)?;
+        kind.render(&kind.validate(value).ok()?, lang)
+    });
+    Ok(StepUp {
+        state: State::Announced,
+        id: id.to_string(),
+        lang: lang.to_owned(),
+        title: display.as_ref().map(|display| display.title.clone()),
+        sentence: display.as_ref().map(|display| display.sentence.clone()),
+        strong: display.as_ref().map(|display| display.strong.clone()).unwrap_or_default(),
+        rows: display.map(|display| rows(&display, Some(&client.name))).unwrap_or_default(),
+        person: sign_in::named(&person.subject),
+        place: None,
+        device: Some(device(&browser.visit.user_agent)),
+        methods: record.answer.requirement.iter().map(|requirement| requirement.method).collect(),
+        passkey_options: None,
+        attempts_left: None,
+        enrol_url: record
+            .answer
+            .requirement
+            .as_ref()
+            .filter(|requirement| requirement.enrolment_needed)
+            .map(|_| "/me/passkey".to_owned()),
+        reason: reason(&record, lang),
+        policy_version: record.answer.grounds.policy_version.to_string(),
+        decision_id: id,
+        window: Window { now: browser.visit.now, expires_at: found.record.at.plus_seconds(limits::DECISION_SECONDS) },
+        receipt: None,
+        back: None,
+        client,
+    })
 }

@@ -155,3 +155,25 @@ fn nobody_is_answered_by_another_policy_than_the_active_one() {
     crate::database::run(url, "UPDATE active SET policy_version = REVERSE(policy_version)");
     assert!(comes_to(200, 10), "it does not come back");
 }
+
+/// The signature makes the session's key a known one, and that is what is decided with.
+#[test]
+fn a_signature_counts_for_the_device_when_it_is_decided_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut files = counterfoil_core::policy::default_pack();
+    let known = "@id(\"known\") forbid (principal, action in Action::\"payout.change\", resource)\n\
+                 unless { context.session.known_device };";
+    files.insert("known.cedar".to_owned(), known.into());
+    for (path, bytes) in files {
+        let path = directory.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let demo = Demo::start_with(&["--policies", directory.path().to_str().unwrap()]);
+    let mut journey = Journey::begin(&demo, 0);
+    let asked = journey.ask(payout(&demo, 1));
+    let callback = journey.confirm(&asked);
+    let token = journey.application.exchange(&callback, &asked.pushed);
+    let spent = journey.redeem(&journey.redemption(&token, &asked.transaction, "0123456789abcdef"));
+    assert_eq!(spent.status, 200, "{spent:?}");
+}
