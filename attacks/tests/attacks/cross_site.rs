@@ -91,6 +91,8 @@ fn nobody_is_sent_to_another_site_after_signing_in() {
         ada.add_authenticator().await;
         steps::sign_in_to_account(&ada, &issuer, &demo.ada()).await;
         steps::enrol_passkey(&ada, &issuer).await;
+        // Copies of one passkey: one whose counter lags is refused.
+        let mut passkeys = ada.passkeys().await;
         for to in [
             "https://evil.example/",
             "//evil.example/",
@@ -103,7 +105,8 @@ fn nobody_is_sent_to_another_site_after_signing_in() {
         ] {
             let visitor = Tab::open(&chromium).await;
             visitor.add_authenticator().await;
-            visitor.put_passkeys(ada.passkeys().await).await;
+            passkeys.iter_mut().for_each(|passkey| passkey.sign_count += 10);
+            visitor.put_passkeys(passkeys.clone()).await;
             visitor.open_address(&format!("{issuer}/sign-in")).await;
             visitor.arrives(&issuer).await;
             visitor.until(&format!("(location.search = new URLSearchParams({{ to: {} }}), true)", json!(to))).await;
