@@ -25,8 +25,8 @@ pub async fn settle(demo: &Demo, count: usize) -> Result<Vec<String>> {
             let mut http = Http::connect_socket(&socket).await?;
             let mut people = Vec::new();
             for n in (first..count).step_by(CONNECTIONS) {
-                let body = json!({ "person": { "username": format!("person-{n}"), "name": "Somebody" } }).to_string();
-                let added = http.post("/subjects", &[("content-type", "application/json")], body).await?;
+                let body = json!({ "person": { "username": format!("person-{n}"), "name": "Somebody", "groups": ["treasury"] } });
+                let added = http.post("/subjects", &[("content-type", "application/json")], body.to_string()).await?;
                 let added = added.success("/subjects")?;
                 people.push(added["sub"].as_str().unwrap_or_default().to_owned());
             }
