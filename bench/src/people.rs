@@ -4,10 +4,8 @@
 use crate::http_client::Http;
 use crate::load::Scenario;
 use crate::ready::Demo;
-use crate::scenarios::{EVALUATION, steps_up};
+use crate::scenarios::{in_turn, steps_up};
 use bytes::Bytes;
-use http::{HeaderValue, Request};
-use http_body_util::Full;
 use serde_json::json;
 use std::io::{Error, Result};
 
@@ -56,18 +54,5 @@ pub fn anybody(demo: &Demo, people: &[String]) -> Result<(Scenario, Bytes)> {
     };
     let bodies: Vec<Bytes> = people.iter().map(body).collect();
     let first = bodies.first().cloned().ok_or_else(|| Error::other("there is nobody to ask about"))?;
-    let key = HeaderValue::from_str(&format!("Bearer {}", demo.text("/pep/api_key")?)).map_err(Error::other)?;
-    let host = HeaderValue::from_str(demo.host()).map_err(Error::other)?;
-    let build = move |n: u64| {
-        let body = usize::try_from(n).ok().and_then(|n| bodies.get(n % bodies.len()));
-        let mut request = Request::new(Full::new(body.cloned().unwrap_or_default()));
-        *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = http::Uri::from_static(EVALUATION);
-        let headers = request.headers_mut();
-        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(http::header::AUTHORIZATION, key.clone());
-        headers.insert(http::header::HOST, host.clone());
-        request
-    };
-    Ok((Scenario { build: Box::new(build), good: steps_up }, first))
+    Ok((in_turn(demo, bodies, steps_up)?, first))
 }

@@ -70,12 +70,17 @@ pub fn payout(demo: &Demo, number: u64) -> Value {
 
 /// Asks the same evaluation again and again, with the API's key.
 pub fn repeated(demo: &Demo, body: &Value, good: Good) -> Result<Scenario> {
-    let body = Bytes::from(body.to_string());
+    in_turn(demo, vec![Bytes::from(body.to_string())], good)
+}
+
+/// Asks these evaluations in turn, with the API's key.
+pub fn in_turn(demo: &Demo, bodies: Vec<Bytes>, good: Good) -> Result<Scenario> {
     let authorization =
         HeaderValue::from_str(&format!("Bearer {}", demo.text("/pep/api_key")?)).map_err(Error::other)?;
     let host = HeaderValue::from_str(demo.host()).map_err(Error::other)?;
-    let build = move |_| {
-        let mut request = Request::new(Full::new(body.clone()));
+    let build = move |n: u64| {
+        let body = usize::try_from(n).ok().and_then(|n| bodies.get(n % bodies.len()));
+        let mut request = Request::new(Full::new(body.cloned().unwrap_or_default()));
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = http::Uri::from_static(EVALUATION);
         let headers = request.headers_mut();

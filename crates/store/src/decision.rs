@@ -65,6 +65,37 @@ pub struct RecordedDecision {
     pub current: bool,
 }
 
+/// How a decision's row and a leaf of the log disagree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discord {
+    /// The leaf speaks of something else.
+    OtherEvent,
+    /// It commits to another record.
+    OtherRecord,
+    /// It says something else than the row does.
+    Contradiction,
+}
+
+impl RecordedDecision {
+    /// Does this leaf commit to the record, and say what the row says?
+    pub fn is_said_by(&self, leaf: &[u8]) -> Result<(), Discord> {
+        let row = &self.record;
+        let leaf = Leaf::parse(leaf).map_err(|_| Discord::OtherEvent)?;
+        let EventKind::DecisionMade { decision, record, outcome, policy_version, txn_digest, .. } = leaf.kind else {
+            return Err(Discord::OtherEvent);
+        };
+        if decision != row.id {
+            Err(Discord::OtherEvent)
+        } else if stored_record_digest(row.body.as_bytes()) != Some(record) {
+            Err(Discord::OtherRecord)
+        } else if (outcome, policy_version, txn_digest) != (row.outcome, row.policy_version, row.txn_digest) {
+            Err(Discord::Contradiction)
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// Which decisions to read, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DecisionFilter {
@@ -138,7 +169,6 @@ impl Store {
     }
 
     async fn is_logged(&self, found: &RecordedDecision) -> Result<bool, ReadError> {
-        let row = &found.record;
         // Number 0 is the run's beginning.
         let Some(before) = found.number.checked_sub(1) else { return Ok(false) };
         let stretch = self.log().stretch(found.run, before, found.number + 1).await?;
@@ -147,13 +177,7 @@ impl Store {
         if event.link.epoch != found.epoch || follow.check(&event.link, &LeafHash::of(&event.leaf)).is_err() {
             return Ok(false);
         }
-        let Ok(leaf) = Leaf::parse(&event.leaf) else { return Ok(false) };
-        let EventKind::DecisionMade { decision, record, outcome, policy_version, txn_digest, .. } = leaf.kind else {
-            return Ok(false);
-        };
-        let logged = (decision, outcome, policy_version, txn_digest);
-        Ok(logged == (row.id, row.outcome, row.policy_version, row.txn_digest)
-            && stored_record_digest(row.body.as_bytes()) == Some(record))
+        Ok(found.is_said_by(&event.leaf).is_ok())
     }
 
     /// Decisions, newest first.

@@ -37,7 +37,7 @@ pub use authenticator::Attempt;
 pub use authorization::{ChallengeRecord, CodeRecord, PushedRequest, Redemption, TokenRecord};
 #[doc(hidden)]
 pub use batch::Fault;
-pub use decision::{DecisionFilter, DecisionRecord, RecordedDecision};
+pub use decision::{DecisionFilter, DecisionRecord, Discord, RecordedDecision};
 pub use error::{CommitError, Inconsistency, OpenError, ReadError, Refusal};
 pub use feed::FeedEntry;
 pub use lineage::{Artefact, Closure};

@@ -118,15 +118,9 @@ async fn demo(args: Args, format: Format) -> Result<(), Failure> {
     };
     let treasury = counterfoil_demo::router(treasury).map_err(Failure::new)?;
     let (router, app_acceptor) = (http::router(Arc::clone(&app)), acceptor.clone());
-    let server = tokio::spawn(listen::serve(
-        listener,
-        acceptor,
-        router,
-        Share::new("connections", limits::CONNECTIONS_PER_NETWORK, &[]),
-        stopped(),
-    ));
-    let share = Share::new("connections", limits::CONNECTIONS_PER_NETWORK, &[]);
-    let application = tokio::spawn(listen::serve(app_listener, app_acceptor, treasury, share, stopped()));
+    let share = || Share::new("connections", limits::CONNECTIONS_PER_NETWORK, &[]);
+    let server = tokio::spawn(listen::serve(listener, acceptor, router, share(), stopped()));
+    let application = tokio::spawn(listen::serve(app_listener, app_acceptor, treasury, share(), stopped()));
     wait_until_ready(app_address, args.tls).await;
 
     let ready = seed.ready(&issuer, &app_url, app_address);

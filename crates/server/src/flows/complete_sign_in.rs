@@ -3,7 +3,7 @@
 
 use super::{
     authorize::actor,
-    decide::{self, Record},
+    decide,
     grant_code::{Grounds, grant_code, met},
     open_challenge,
     sign_in::{Answer, Reply, UnderWay},
@@ -166,8 +166,7 @@ async fn decided_enough<T>(
 ) -> Result<bool, Problem> {
     let now = browser.visit.now;
     let Some(id) = request.decision_id else { return Ok(true) };
-    let Some(found) = app.store.decision(id).await? else { return Ok(false) };
-    let lodged: Record = serde_json::from_str(&found.record.body).map_err(Problem::internal)?;
+    let Some(lodged) = decide::recorded(app, id).await? else { return Ok(false) };
     let input = decide::renewed(app, lodged.input, session, login, now).await?;
     let decided = decide::judge(app, input, app.pack.load_full());
     decided.also_record(app, tx, actor(browser))?;

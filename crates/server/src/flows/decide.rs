@@ -78,6 +78,19 @@ impl Decided {
         Ok(event)
     }
 
+    /// What somebody is told whom this does not permit, in their language.
+    pub fn refusal(&self, lang: &str) -> Problem {
+        let problem = Problem::new(Kind::DENIED).with("decision_id", self.id.to_string());
+        let reason = match &self.decision {
+            Decision::Deny(denial) => denial.grounds.reason_user.get(lang),
+            _ => None,
+        };
+        match reason {
+            Some(reason) => problem.with("reason", reason.clone()),
+            None => problem,
+        }
+    }
+
     /// Adds the record and its event to a unit that does what follows from it.
     pub fn also_record(&self, app: &App, tx: &mut Tx, actor: Actor) -> Result<(), Problem> {
         let (record, event) = record(app, self, actor)?;
@@ -132,6 +145,12 @@ struct RecordRef<'a> {
     salt: &'a str,
     input: &'a DecisionInput,
     answer: &'a Answer,
+}
+
+/// What was recorded of a decision, to act upon.
+pub async fn recorded(app: &App, id: DecisionId) -> Result<Option<Record>, Problem> {
+    let Some(found) = app.store.decision(id).await? else { return Ok(None) };
+    serde_json::from_str(&found.record.body).map(Some).map_err(Problem::internal)
 }
 
 /// A person and what they can prove with, at most a second old.

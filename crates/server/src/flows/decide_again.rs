@@ -3,16 +3,12 @@
 
 use super::decide::Record;
 use counterfoil_core::{
-    audit::{
-        event::{EventKind, Leaf},
-        kind::stored_record_digest,
-    },
     decision::{DecisionRecord, decide},
     digest::Digest,
     id::DecisionId,
     policy::Pack,
 };
-use counterfoil_store::{LogReader, ReadError, RecordedDecision};
+use counterfoil_store::{Discord, LogReader, ReadError, RecordedDecision};
 use std::collections::{BTreeMap, btree_map::Entry};
 
 /// Decisions read at once.
@@ -165,21 +161,12 @@ pub fn read(stored: &RecordedDecision) -> Result<Record, Difference> {
 
 /// The log commits to this very record, and says the same in its leaf.
 async fn committed(log: &LogReader, stored: &RecordedDecision) -> Result<Result<(), Difference>, ReadError> {
-    let row = &stored.record;
     let Some(event) = log.event_at(stored.run, stored.number).await? else { return Ok(Err(Difference::NotLogged)) };
-    let Ok(leaf) = Leaf::parse(&event.leaf) else { return Ok(Err(Difference::NotLogged)) };
-    let EventKind::DecisionMade { decision, record, outcome, policy_version, txn_digest, .. } = leaf.kind else {
-        return Ok(Err(Difference::NotLogged));
-    };
-    Ok(if decision != row.id {
-        Err(Difference::NotLogged)
-    } else if stored_record_digest(row.body.as_bytes()) != Some(record) {
-        Err(Difference::OtherRecord)
-    } else if (outcome, policy_version, txn_digest) != (row.outcome, row.policy_version, row.txn_digest) {
-        Err(Difference::Contradiction("the event in the log"))
-    } else {
-        Ok(())
-    })
+    Ok(stored.is_said_by(&event.leaf).map_err(|discord| match discord {
+        Discord::OtherEvent => Difference::NotLogged,
+        Discord::OtherRecord => Difference::OtherRecord,
+        Discord::Contradiction => Difference::Contradiction("the event in the log"),
+    }))
 }
 
 /// The answer, which must be the recorded one.

@@ -19,7 +19,7 @@ use crate::{
 use counterfoil_core::{
     audit::event::{EventKind, ReportedOutcome},
     challenge::ChallengeState,
-    decision::{Asserted, Decision, DecisionInput, Denial, NetworkFacts, Posture, RiskFacts},
+    decision::{Asserted, Decision, DecisionInput, NetworkFacts, Posture, RiskFacts},
     digest::Digest,
     evidence::ProofFact,
     id::{ChallengeId, DecisionId, LoginId, SubjectId},
@@ -93,7 +93,7 @@ async fn leads_on<T>(
             return Ok(Problem::new(Kind::STEP_UP_REQUIRED).next(leading("/me/passkey", back)));
         }
         Decision::StepUp(step_up) => step_up,
-        other => return Ok(denied(browser, decided.id, other)),
+        _ => return Ok(decided.refusal(browser.visit.lang.tag())),
     };
     open_challenge::room(app, browser).await?;
     let opening = Opening {
@@ -108,19 +108,6 @@ async fn leads_on<T>(
         _ => format!("/sign-in?challenge={challenge}"),
     };
     Ok(Problem::new(Kind::STEP_UP_REQUIRED).next(next))
-}
-
-/// What a decision that does not permit is told as.
-pub fn denied<T>(browser: &Browser<T>, id: DecisionId, decision: &Decision) -> Problem {
-    let problem = Problem::new(Kind::DENIED).with("decision_id", id.to_string());
-    let reason = match decision {
-        Decision::Deny(Denial { grounds, .. }) => grounds.reason_user.get(browser.visit.lang.tag()),
-        _ => None,
-    };
-    match reason {
-        Some(reason) => problem.with("reason", reason.clone()),
-        None => problem,
-    }
 }
 
 /// Something that was signed and may be done now, once.
@@ -194,7 +181,7 @@ pub async fn confirmed<T>(
         let mut tx = Tx::new(now);
         let event = decided.record(app, &mut tx, actor(browser))?;
         tx.commit(&app.store, event).await?;
-        return Err(denied(browser, decided.id, &decided.decision));
+        return Err(decided.refusal(browser.visit.lang.tag()));
     };
     Ok(Standing::Fresh(Box::new(Confirmed {
         decided,

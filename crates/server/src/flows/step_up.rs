@@ -4,12 +4,9 @@ pub use super::step_up_page::{announced, counterfoil, device};
 use super::{
     attempt,
     authorize::actor,
-    compare, complete_sign_in,
-    decide::{self, Record},
+    compare, complete_sign_in, decide,
     grant_code::{Grounds, grant_code},
-    open_challenge,
-    own_action::denied,
-    sign_in,
+    open_challenge, sign_in,
     step_up_page::{asking, back, reason, receipt, rows, state, with_doubts},
 };
 use crate::{
@@ -126,8 +123,7 @@ pub async fn view<T>(app: &App, browser: &Browser<T>, stored: &Stored) -> Result
     let (challenge, statement) = (&stored.challenge, stored.challenge.statement());
     let lang = statement.displayed.as_ref().map_or(browser.visit.lang.tag(), |displayed| displayed.lang.as_str());
     let decision = statement.decision_id.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
-    let record = app.store.decision(decision).await?.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
-    let record: Record = serde_json::from_str(&record.record.body).map_err(Problem::internal)?;
+    let record = decide::recorded(app, decision).await?.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
     let client = asking(app, stored, browser.visit.lang.tag());
     let pack = app.pack.load();
     let display = challenge.opening().transaction.as_ref().and_then(|value| {
@@ -347,8 +343,7 @@ async fn decided_enough<T>(
         return Err(Problem::internal("the challenge is proven"));
     };
     let decision = statement.decision_id.ok_or_else(|| Problem::internal("a transaction without a decision"))?;
-    let lodged = app.store.decision(decision).await?.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
-    let lodged: Record = serde_json::from_str(&lodged.record.body).map_err(Problem::internal)?;
+    let lodged = decide::recorded(app, decision).await?.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
     let mut input = decide::renewed(app, lodged.input, &browser.session, signed_in.login, now).await?;
     input.transaction.clone_from(transaction);
     input.evidence.proofs.push(proof.clone());
@@ -367,7 +362,7 @@ async fn decided_enough<T>(
     refusal.about("decision", decision);
     let event = decided.record(app, &mut refusal, actor(browser))?;
     refusal.commit(&app.store, event).await?;
-    Err(denied(browser, decided.id, &decided.decision))
+    Err(decided.refusal(browser.visit.lang.tag()))
 }
 
 /// The code for the transaction's token. Its `acr` is the proof's own.

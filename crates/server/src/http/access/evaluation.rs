@@ -45,22 +45,20 @@ pub async fn handle(State(app): State<Arc<App>>, caller: ApiCaller, request: Req
 
 async fn answer(app: &App, caller: ApiCaller, headers: &HeaderMap, body: axum::body::Body) -> Result<Value, Problem> {
     caller.require("evaluate")?;
-    let reasons = caller.may("reasons");
     extract::require_json(headers)?;
     let bytes = extract::read(body).await?;
     let document = json::parse_strict(&bytes, limits::JSON_DEPTH)
         .map_err(|error| Problem::new(Kind::INVALID_REQUEST).detail(error.to_string()))?;
-    let may_spend = caller.require("redeem");
-    let question = question(document, caller.audience)?;
+    let question = question(document, caller.audience.clone())?;
     if question.redemption_id.is_some() {
-        may_spend?;
+        caller.require("redeem")?;
     }
     let now = app.now();
     let decided = evaluate::evaluate(app, &question, now).await?;
     if let Some(refusal) = spend(app, &question, &decided, now).await? {
         return Ok(refusal);
     }
-    Ok(render(app, &decided, reasons))
+    Ok(render(app, &decided, caller.may("reasons")))
 }
 
 /// A permit of tier high or critical is worth one act: it is spent before it is told.
