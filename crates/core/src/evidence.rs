@@ -145,7 +145,23 @@ impl Evidence {
             .any(|p| p.authenticator == authenticator || (channel.is_some() && p.channel.as_deref() == channel))
     }
 
+    /// The proofs for exactly `txn`, the best first: of those that show the same, the newest.
+    pub fn bound(&self, now: Time, txn: Option<&Digest>) -> Vec<BoundProof> {
+        let with_password = self.with_password(now);
+        let mut bound: Vec<BoundProof> = self
+            .proofs
+            .iter()
+            .filter(|p| txn.is_some() && p.txn_digest.as_ref() == txn)
+            .filter_map(|proof| BoundProof::new(proof, proof.age_seconds(now)?, with_password))
+            .collect();
+        let shows = |b: &BoundProof| (b.phishing_resistant, b.user_verified, b.hardware_bound);
+        bound.sort_by_key(|b| std::cmp::Reverse((shows(b), -b.age)));
+        bound.dedup_by_key(|b| shows(b));
+        bound
+    }
+
     /// The summary that policies and the floors read, for `subject` and, where there is one, the transaction `txn`.
+    /// Of several proofs for it, the best.
     pub fn shown(&self, now: Time, subject: SubjectId, txn: Option<&Digest>) -> Shown {
         let mut shown = Shown { acr: self.acr(now), ..Shown::default() };
         let with_password = self.with_password(now);
@@ -173,10 +189,7 @@ impl Evidence {
             Some(Acr::Aal2 | Acr::Phr) => 2,
             Some(Acr::Phrh) => 3,
         };
-        let bound = self.proofs.iter().filter(|p| txn.is_some() && p.txn_digest.as_ref() == txn);
-        shown.bound = bound
-            .filter_map(|proof| BoundProof::new(proof, proof.age_seconds(now)?, with_password))
-            .max_by_key(|b| (b.phishing_resistant, b.user_verified, b.hardware_bound, -b.age));
+        shown.bound = self.bound(now, txn).into_iter().next();
         let mut approvers: Vec<_> = self.approvers.iter().filter(|approver| **approver != subject).collect();
         approvers.sort_unstable();
         approvers.dedup();
@@ -217,7 +230,7 @@ pub struct Shown {
     pub methods: Vec<String>,
     /// Channels that codes of the session came through, sorted.
     pub channels: Vec<String>,
-    /// The best proof for exactly this transaction.
+    /// A proof for exactly this transaction: the one that is looked at.
     pub bound: Option<BoundProof>,
     /// Independent approvers: distinct, and not the subject.
     pub approvers: i64,
@@ -264,7 +277,7 @@ impl Shown {
     }
 }
 
-/// The best proof that was given for exactly one transaction.
+/// A proof that was given for exactly one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoundProof {
     /// Phishing-resistant, as far as the ceiling allows.

@@ -115,6 +115,42 @@ fn transaction<'a>(input: &DecisionInput, pack: &'a Pack, action: &Action) -> Re
     Ok(Some((kind, transaction)))
 }
 
+/// What was shown, and what policy and floor say to it.
+pub(super) struct Looked {
+    /// What was looked at.
+    pub(super) shown: Shown,
+    answer: Answer,
+    /// Policy and floor permit.
+    enough: bool,
+}
+
+/// Looks at what was shown. A transaction may have been signed more than once: one of its proofs must be enough by itself,
+/// and a strong one that is too old does not hide a fresh one. Where none is, it is the best that was looked at.
+pub(super) fn look(
+    input: &DecisionInput,
+    scene: &Scene<'_>,
+    placed: &Placed<'_>,
+) -> Result<Looked, EvaluationFailed> {
+    let session = input.session.as_ref();
+    let txn = placed.transaction.as_ref().map(|(_, transaction)| transaction.digest());
+    let ask = |shown: Shown| -> Result<Looked, EvaluationFailed> {
+        let answer = scene.ask(&shown, session)?;
+        let enough = answer.permitted && floor::reached(placed.tier, &shown, session);
+        Ok(Looked { shown, answer, enough })
+    };
+    let best = ask(input.evidence.shown(input.now, placed.subject.id, txn.as_ref()))?;
+    if best.enough {
+        return Ok(best);
+    }
+    for bound in input.evidence.bound(input.now, txn.as_ref()).into_iter().skip(1) {
+        let other = ask(Shown { bound: Some(bound), ..best.shown.clone() })?;
+        if other.enough {
+            return Ok(other);
+        }
+    }
+    Ok(best)
+}
+
 /// One case before the judge.
 #[derive(Clone, Copy)]
 struct Case<'a> {
@@ -127,12 +163,11 @@ impl Case<'_> {
     fn judge(self, scene: &Scene<'_>, placed: &Placed<'_>, transaction: Option<Transaction>) -> Decision {
         let (input, &Placed { action, subject, tier, slice, .. }) = (self.input, placed);
         let digest = transaction.as_ref().map(Transaction::digest);
-        let shown = input.evidence.shown(input.now, subject.id, digest.as_ref());
-        let answer = match scene.ask(&shown, input.session.as_ref()) {
-            Ok(answer) => answer,
+        let Looked { shown, answer, enough } = match look(input, scene, placed) {
+            Ok(looked) => looked,
             Err(error) => return self.failed(error),
         };
-        if answer.permitted && floor::reached(tier, &shown, input.session.as_ref()) {
+        if enough {
             return self.permitted(answer, &shown, tier, transaction);
         }
         let mut missing = Vec::new();

@@ -5,14 +5,13 @@
 
 use super::{
     Pack,
-    decide::{decide, place},
+    decide::{decide, look, place},
     rule::{Rule, judge},
     source::{Effect, PolicyInfo},
 };
 use crate::{
     decision::{DecisionInput, DecisionRecord},
     evidence::Evidence,
-    transaction::Transaction,
 };
 use cedar_policy::{Expression, Policy, PolicyId};
 use cedar_policy_core::{ast::Request, entities::Entities, evaluator::Evaluator, extensions::Extensions};
@@ -94,8 +93,7 @@ pub fn explain(input: &DecisionInput, pack: &Pack) -> Explanation {
 fn asked(input: &DecisionInput, pack: &Pack, answer: &DecisionRecord) -> Option<Vec<Explained>> {
     let placed = place(input, pack).ok()?;
     let scene = placed.scene(input, pack).ok()?;
-    let digest = placed.transaction.as_ref().map(|(_, transaction): &(_, Transaction)| transaction.digest());
-    let shown = input.evidence.shown(input.now, placed.subject.id, digest.as_ref());
+    let shown = look(input, &scene, &placed).ok()?.shown;
     let entities = scene.entities(&shown, input.session.as_ref()).ok()?;
     let of = |info: &&PolicyInfo| explained(info, scene.request(), &entities, answer);
     Some(pack.asked(&input.action, placed.tier).iter().map(of).collect())

@@ -5,7 +5,11 @@ mod arbitrary;
 mod properties;
 
 use super::*;
-use crate::decision::{Decision, DenialCause};
+use crate::{
+    assurance::{Acr, Tier},
+    decision::{Decision, DenialCause, Outcome, RegisteredResource},
+    evidence::ProofFact,
+};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -336,7 +340,33 @@ fn a_signed_payout_is_proven_before_it_can_be_spent() {
     assert!(matches!(decide(&input, &pack), Decision::Permit(_)));
     input.redemption_id = None;
     let decision = decide(&input, &pack);
-    assert!(decision.is_proven() && decision.outcome() == crate::decision::Outcome::StepUp);
+    assert!(decision.is_proven() && decision.outcome() == Outcome::StepUp);
+}
+
+/// Whoever signed in hardware and, after it grew old, again with another passkey is not asked once more.
+#[test]
+fn a_strong_signature_that_is_too_old_does_not_hide_a_fresh_one() {
+    let pack = load(&default_pack());
+    let mut input = arbitrary::payout();
+    let fresh = input.evidence.proofs.last().unwrap().clone();
+    let old = ProofFact {
+        ceiling: Acr::Phrh,
+        hardware_bound: true,
+        at: arbitrary::NOW.plus_seconds(-301),
+        authenticator: arbitrary::authenticator(4),
+        ..fresh.clone()
+    };
+    input.evidence.proofs.insert(0, old.clone());
+    assert_eq!(decide(&input, &pack).outcome(), Outcome::Permit);
+    let explained = explain(&input, &pack);
+    let speaks = explained.policies.iter().find(|policy| policy.id == "high-signed-transaction").unwrap();
+    assert!(speaks.spoke && speaks.matched, "{speaks:?}");
+    // One of them must be enough by itself: the age of one and the hardware of the other are no proof.
+    let registered = RegisteredResource { sensitivity: Some(Tier::Critical), ..Default::default() };
+    input.resource.registered = Some(registered);
+    assert_ne!(decide(&input, &pack).outcome(), Outcome::Permit);
+    input.evidence.proofs.push(ProofFact { at: arbitrary::NOW, ..old });
+    assert_eq!(decide(&input, &pack).outcome(), Outcome::Permit);
 }
 
 #[test]
@@ -359,7 +389,7 @@ fn what_the_pack_says_that_a_resource_is_worth_counts() {
         let unregistered = decide(&input, &pack).grounds().tier.unwrap();
         // A lower registration does not undo it.
         input.resource.registered =
-            Some(crate::decision::RegisteredResource { sensitivity: Some(Tier::Low), attributes: Default::default() });
+            Some(RegisteredResource { sensitivity: Some(Tier::Low), attributes: Default::default() });
         (unregistered, decide(&input, &pack).grounds().tier.unwrap())
     };
     assert_eq!(with_sensitivity("low"), (Tier::Low, Tier::Low));
