@@ -109,6 +109,8 @@ fn nobody_is_sent_to_another_site_after_signing_in() {
             visitor.put_passkeys(passkeys.clone()).await;
             visitor.open_address(&format!("{issuer}/sign-in")).await;
             visitor.arrives(&issuer).await;
+            // As a person would, she sees the page before she is led on.
+            visitor.sees("#use-passkey:not([disabled])").await;
             visitor.until(&format!("(location.search = new URLSearchParams({{ to: {} }}), true)", json!(to))).await;
             visitor.sees("#use-passkey:not([disabled])").await;
             visitor.until("location.search !== ''").await;

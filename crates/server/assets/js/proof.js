@@ -132,12 +132,38 @@ export function fromBase64url(text) {
 
 let opened;
 function database() {
-  opened ??= settled(() => {
-    const request = indexedDB.open("counterfoil", 1);
-    request.onupgradeneeded = () => request.result.createObjectStore("device");
-    return request;
-  });
+  opened ??= open();
   return opened;
+}
+
+// Chromium never answers again about a database whose making it broke off, because the page was left at that moment: after
+// this many milliseconds the next name is taken, and remembered.
+const OPEN_WITHIN = 3000;
+const NAMES = ["counterfoil", "counterfoil-2", "counterfoil-3"];
+const NAME = "counterfoil-database";
+
+async function open() {
+  const kept = localStorage.getItem(NAME);
+  for (const name of NAMES.slice(Math.max(NAMES.indexOf(kept), 0))) {
+    const db = await within(OPEN_WITHIN, name);
+    if (!db) continue;
+    if (name !== NAMES[0]) localStorage.setItem(NAME, name);
+    return db;
+  }
+  throw new Problem("unable");
+}
+
+function within(millis, name) {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(name, 1);
+    request.onupgradeneeded = () => request.result.createObjectStore("device");
+    request.onerror = () => reject(request.error);
+    request.onsuccess = () => resolve(request.result);
+    setTimeout(() => {
+      request.onsuccess = () => request.result.close();
+      resolve();
+    }, millis);
+  });
 }
 
 async function read(name) {
