@@ -6,31 +6,13 @@
 
 use crate::table::Kind;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Row as _,
-    Sqlite, SqliteConnection, SqlitePool,
-    postgres::{PgConnectOptions, PgPoolOptions, PgRow},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
+    AssertSqlSafe, Connection as _, Executor as _, PgConnection, Postgres, Row as _, postgres::PgRow, sqlite::SqliteRow,
 };
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-/// How long a statement waits for another process's lock on the SQLite file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections that read. The writer has one of its own.
-const READERS: u32 = 8;
-/// Statements kept prepared per connection: the verbs of a busy writer times every number of rows.
-const STATEMENTS: usize = 1_024;
 /// Rows of one statement of SQLite at most; and values of any, far below SQLite's bound of 32,766.
 const ROWS: usize = 64;
 const VALUES: usize = 8_192;
-/// The log of SQLite is folded into the file by [`Pool::fold`], beside the writer. The writer itself does it only when so many
-/// pages (64 MB) have gathered; little is left to fold by then, and its log begins anew.
-const WAL_PAGES: &str = "8192";
-/// Of a new file. A decision's row fills more than half of SQLite's usual 4 KiB, and the other half stayed empty: a tenth of a
-/// writer's time, as measured.
-const PAGE_BYTES: u32 = 8_192;
-/// What the writer's connection keeps in memory, in KiB as SQLite counts: the pages of indexes that rows fall into at random.
-const WRITER_CACHE: &str = "-16384";
-
 /// Runs the same tokens for the engine at hand.
 macro_rules! on_engine {
     ($enum:ident, $it:expr, $inner:pat => $body:expr) => {
@@ -144,14 +126,7 @@ pub(crate) fn failure(error: &sqlx::Error) -> Failure {
     }
 }
 
-/// The database, for reading, and the way to more connections.
-#[derive(Clone)]
-pub(crate) enum Pool {
-    Sqlite((SqlitePool, SqliteConnectOptions)),
-    Postgres((PgPool, PgConnectOptions)),
-}
-
-/// One connection, for writing.
+/// One connection.
 pub(crate) enum Connection {
     Sqlite(Box<embedded::Embedded>),
     Postgres(PgConnection),
@@ -200,6 +175,9 @@ macro_rules! bound_arrays {
 }
 
 mod embedded;
+mod pool;
+
+pub(crate) use pool::Pool;
 
 /// As many of `left` rows as the bounds allow.
 fn sqlite_rows(left: usize, width: usize) -> usize {
@@ -223,91 +201,6 @@ fn arrays(kinds: &[Kind]) -> String {
     let arrays: Vec<String> = kinds.iter().zip(1..).map(array).collect();
     let columns: Vec<String> = (1..=kinds.len()).map(|n| format!("column{n}")).collect();
     format!("SELECT * FROM UNNEST({}) AS u ({})", arrays.join(", "), columns.join(", "))
-}
-
-impl Pool {
-    /// Opens the database at `url` (`sqlite:…` or `postgres://…`); makes an SQLite file that is missing if `create`.
-    pub(crate) async fn open(url: &str, create: bool) -> Result<Self, sqlx::Error> {
-        if url.starts_with("sqlite:") {
-            let options = SqliteConnectOptions::from_str(url)?
-                .create_if_missing(create)
-                .page_size(PAGE_BYTES)
-                .journal_mode(SqliteJournalMode::Wal)
-                // FULL: a commit that was told survives a power cut. WAL with NORMAL may lose the last ones.
-                .synchronous(SqliteSynchronous::Full)
-                .busy_timeout(BUSY_TIMEOUT)
-                .foreign_keys(true)
-                .pragma("wal_autocheckpoint", WAL_PAGES)
-                .statement_cache_capacity(STATEMENTS)
-                .disable_statement_logging();
-            let pool = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.clone()).await?;
-            Ok(Self::Sqlite((pool, options)))
-        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let options = PgConnectOptions::from_str(url)?
-                .application_name("counterfoil")
-                .statement_cache_capacity(STATEMENTS)
-                .disable_statement_logging();
-            let pool = PgPoolOptions::new().max_connections(READERS).connect_with(options.clone()).await?;
-            Ok(Self::Postgres((pool, options)))
-        } else {
-            Err(sqlx::Error::Configuration("a database URL starts with sqlite: or postgres:".into()))
-        }
-    }
-
-    /// Where this engine's migrations stand.
-    pub(crate) const fn engine(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "sqlite",
-            Self::Postgres(_) => "postgres",
-        }
-    }
-
-    /// A connection outside the pool, for the writer.
-    pub(crate) async fn connect(&self) -> Result<Connection, sqlx::Error> {
-        match self {
-            Self::Sqlite((_, options)) => {
-                let options = options.clone().pragma("cache_size", WRITER_CACHE);
-                let connection = SqliteConnection::connect_with(&options).await?;
-                Ok(Connection::Sqlite(Box::new(embedded::Embedded::new(connection))))
-            }
-            Self::Postgres((_, options)) => PgConnection::connect_with(options).await.map(Connection::Postgres),
-        }
-    }
-
-    /// The rows that answer `sql`.
-    pub(crate) async fn fetch(&self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, sqlx::Error> {
-        self.fetch_built(Arc::from(sql), values).await
-    }
-
-    /// As [`Self::fetch`], for text that was put together from constants.
-    pub(crate) async fn fetch_built(&self, sql: Arc<str>, values: &[Value]) -> Result<Vec<Row>, sqlx::Error> {
-        match self {
-            Self::Sqlite((pool, _)) => {
-                Ok(bound!(Sqlite, sql, values).fetch_all(pool).await?.into_iter().map(Row::Sqlite).collect())
-            }
-            Self::Postgres((pool, _)) => {
-                Ok(bound!(Postgres, sql, values).fetch_all(pool).await?.into_iter().map(Row::Postgres).collect())
-            }
-        }
-    }
-
-    /// Folds what SQLite has committed into its file, without holding up who writes; PostgreSQL does so by itself.
-    pub(crate) async fn fold(&self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite((pool, _)) => pool.execute("PRAGMA wal_checkpoint(PASSIVE)").await.map(drop),
-            Self::Postgres(_) => Ok(()),
-        }
-    }
-
-    /// Is this a pool whose log is ours to fold, and still open?
-    pub(crate) fn folds(&self) -> bool {
-        matches!(self, Self::Sqlite((pool, _)) if !pool.is_closed())
-    }
-
-    /// Closes every connection that reads.
-    pub(crate) async fn close(&self) {
-        on_engine!(Pool, self, (pool, _) => pool.close().await);
-    }
 }
 
 impl Connection {

@@ -1,5 +1,6 @@
 -- The first schema. Typed key columns, the rest of a noun as JSON in `body`, a MAC where a row grants power.
--- Instants are milliseconds since the epoch, identifiers and digests are text.
+-- Instants are milliseconds since the epoch, identifiers and digests are text. Where a row is little more than its key, the key
+-- is the table (WITHOUT ROWID), so that it is written once.
 
 -- Numbers of the installation itself: schema, epoch.
 CREATE TABLE meta (
@@ -95,7 +96,7 @@ CREATE TABLE edges (
     child TEXT NOT NULL,
     at BIGINT NOT NULL,
     PRIMARY KEY (parent, child)
-);
+) WITHOUT ROWID;
 CREATE INDEX edges_by_child ON edges (child);
 
 -- Session keys that have accompanied a phishing-resistant proof.
@@ -208,7 +209,7 @@ CREATE TABLE spends (
     unit_id TEXT NOT NULL,
     expires_at BIGINT NOT NULL,
     PRIMARY KEY (spend_id)
-);
+) WITHOUT ROWID;
 CREATE INDEX spends_by_expires_at ON spends (expires_at);
 
 -- Guesses, each written before it is compared.
@@ -390,7 +391,7 @@ CREATE TABLE mentions (
     run TEXT NOT NULL,
     number BIGINT NOT NULL,
     PRIMARY KEY (about, run, number)
-);
+) WITHOUT ROWID;
 
 -- How far each run has become leaves.
 CREATE TABLE sequenced (

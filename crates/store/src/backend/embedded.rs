@@ -58,6 +58,10 @@ impl Embedded {
     }
 
     pub(super) async fn fetch(&mut self, sql: Arc<str>, values: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
+        if self.unsent.is_empty() {
+            let answer = bound!(Sqlite, sql, &values).fetch_all(&mut self.connection).await?;
+            return Ok(answer.into_iter().map(Row::Sqlite).collect());
+        }
         self.execute(sql, values);
         self.flush().await
     }

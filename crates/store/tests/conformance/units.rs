@@ -1,7 +1,7 @@
 //! A unit is kept whole or not at all, whatever else is in its batch, and its caller hears what became of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test that cannot go on should stop.
 
-use crate::support::{House, event, people};
+use crate::support::{Engine, House, event, people};
 use counterfoil_core::{limits::WRITER_QUEUE, subject::Group};
 use counterfoil_store::{ChallengeRecord, CommitError, Fault, Refusal, Sequencer, Store, Tx};
 
@@ -17,6 +17,8 @@ crate::on_both_engines! {
     a_risen_epoch_voids_what_was_open,
     a_writer_of_an_old_epoch_writes_no_more,
     close_keeps_what_was_queued,
+    reads_outlive_the_connections_that_rested,
+    a_read_that_nobody_waits_for_spoils_no_other,
 }
 
 fn group(name: &str) -> Group {
@@ -229,4 +231,39 @@ async fn close_keeps_what_was_queued(house: House) {
     }
     assert_eq!(house.numbers("SELECT COUNT(*) FROM events").await, [kept + 1]);
     assert!(put_group(&house, &store, "late").await.is_err());
+}
+
+/// As after the database server was started anew, or a firewall forgot who talks to whom.
+async fn reads_outlive_the_connections_that_rested(house: House) {
+    let store = house.open("a").await;
+    put_group(&house, &store, "there").await.unwrap();
+    // More at once than connections that read.
+    let many = || futures_util::future::join_all((0..40).map(|_| store.group("there")));
+    assert!(many().await.into_iter().all(|found| found.unwrap().is_some()));
+    if house.engine == Engine::Postgres {
+        let others = "SELECT CAST(SUM(CASE WHEN pg_terminate_backend(pid) THEN 1 ELSE 0 END) AS BIGINT) FROM pg_stat_activity \
+                      WHERE datname = current_database() AND application_name = 'counterfoil'";
+        assert!(house.numbers(others).await[0] > 1);
+    }
+    assert!(many().await.into_iter().all(|found| found.unwrap().is_some()));
+}
+
+async fn a_read_that_nobody_waits_for_spoils_no_other(house: House) {
+    let store = house.open("a").await;
+    for n in 0..10 {
+        put_group(&house, &store, &format!("group-{n}")).await.unwrap();
+    }
+    for round in 0..100 {
+        let patience = std::time::Duration::from_micros(round * 20);
+        let left = (0..10).map(|n| {
+            let store = store.clone();
+            async move { tokio::time::timeout(patience, store.group(&format!("group-{n}"))).await.ok() }
+        });
+        for (n, found) in futures_util::future::join_all(left).await.into_iter().enumerate() {
+            assert!(found.is_none_or(|found| found.unwrap().unwrap().name == format!("group-{n}")));
+        }
+        let (n, missing) = (round % 10, store.group("nobody").await.unwrap());
+        assert!(missing.is_none());
+        assert_eq!(store.group(&format!("group-{n}")).await.unwrap().unwrap().name, format!("group-{n}"));
+    }
 }
