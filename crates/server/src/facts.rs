@@ -17,7 +17,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -63,6 +63,8 @@ pub struct Facts {
     pub people: Cache<SubjectId, Arc<Person>>,
     /// By the login that they came from, as tokens name it.
     pub sessions: Cache<LoginId, Arc<SessionView>>,
+    /// How often tokens were forgotten: who reads one meanwhile must read it again.
+    forgotten: AtomicU64,
     /// How many links were wrong, by where they came from. What a restart forgets does no harm: nobody guesses 256 bits.
     wrong_links: Cache<IpAddr, Arc<AtomicU32>>,
     /// How many sessions have begun lately, by where they came from.
@@ -80,6 +82,7 @@ impl Facts {
                 .build(),
             people: Cache::builder().max_capacity(PEOPLE).time_to_live(STALE).build(),
             sessions: Cache::builder().max_capacity(PEOPLE).time_to_live(STALE).build(),
+            forgotten: AtomicU64::new(0),
             wrong_links: Cache::builder()
                 .max_capacity(limits::INVITATION_GUESSERS)
                 .time_to_live(Duration::from_secs(limits::INVITATION_GUESS_SECONDS.unsigned_abs()))
@@ -94,8 +97,14 @@ impl Facts {
     /// A login was contained or has ended: nothing that came from it is remembered any more.
     pub fn forget_login(&self, login: LoginId) {
         self.sessions.invalidate(&login);
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
         // The cache was built to take such closures, so the call cannot fail.
         let _ = self.tokens.invalidate_entries_if(move |_, token| token.claims().lineage == Some(login));
+    }
+
+    /// How often tokens were forgotten so far.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::SeqCst)
     }
 
     /// Wrong links from there lately.
@@ -115,6 +124,7 @@ impl Facts {
 
     /// A token was revoked.
     pub fn forget_token(&self, token: TokenId) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
         let _ = self.tokens.invalidate_entries_if(move |_, remembered| remembered.claims().jti == token);
     }
 }

@@ -164,13 +164,14 @@ pub async fn remembered(app: &App, text: &str, now: Time) -> Result<Option<Arc<V
     }
     let Ok(token) = access_token::verify(text, &app.keys.jwks, &app.issuer, None, now) else { return Ok(None) };
     let id = token.claims().jti;
+    let forgotten = app.facts.forgotten();
     if !is_good(app, id).await? {
         return Ok(None);
     }
     let token = Arc::new(token);
     app.facts.tokens.insert(digest, Arc::clone(&token));
     // A revocation that was learnt between the read and the insertion found nothing to forget.
-    if !is_good(app, id).await? {
+    if app.facts.forgotten() != forgotten && !is_good(app, id).await? {
         app.facts.tokens.invalidate(&digest);
         return Ok(None);
     }

@@ -18,7 +18,7 @@ use counterfoil_oauth::{
     dpop::{self, ProvenRequest},
     uri::HttpUri,
 };
-use counterfoil_store::{Redemption, Tx};
+use counterfoil_store::{CommitError, Redemption, Tx};
 use serde_json::{Value, json};
 
 /// What a protected API asks to spend.
@@ -36,8 +36,28 @@ pub struct Spend {
     pub redemption_id: String,
 }
 
+/// Why nothing was spent now.
+enum Unspent {
+    /// This is said, and recorded.
+    Refused(Option<ChallengeId>, Kind),
+    /// The unit was not kept, for a reason that is to be found out.
+    Lost(ChallengeId, TokenId, CommitError),
+    /// The request is at fault, or we are.
+    Said(Problem),
+}
+
+impl<E: Into<Problem>> From<E> for Unspent {
+    fn from(error: E) -> Self {
+        Self::Said(error.into())
+    }
+}
+
 /// Spends, or gives the recorded answer of the same act.
 pub async fn redeem(app: &App, spend: &Spend, now: Time) -> Result<Value, Problem> {
+    let unspent = match first(app, spend, now).await {
+        Ok(answer) => return Ok(answer),
+        Err(unspent) => unspent,
+    };
     // A lost reply is safe: the same caller, name and digest get the same answer, whatever has ended since.
     if let Some(earlier) = app.store.redemption_by_name(&spend.audience, &spend.redemption_id).await? {
         return if earlier.is_replay_of(&spend.audience, &spend.redemption_id, &spend.txn_digest) {
@@ -46,34 +66,44 @@ pub async fn redeem(app: &App, spend: &Spend, now: Time) -> Result<Value, Proble
             refuse(app, spend, Some(earlier.challenge), Kind::SPENT, now).await
         };
     }
+    match unspent {
+        Unspent::Refused(challenge, kind) => refuse(app, spend, challenge, kind, now).await,
+        Unspent::Lost(txn, token, error) => lost(app, spend, txn, token, error, now).await,
+        Unspent::Said(problem) => Err(problem),
+    }
+}
+
+/// Spends what was not spent before.
+async fn first(app: &App, spend: &Spend, now: Time) -> Result<Value, Unspent> {
     let Some(token) = remembered(app, &spend.access_token, now).await? else {
-        return refuse(app, spend, None, Kind::EXPIRED, now).await;
+        return Err(Unspent::Refused(None, Kind::EXPIRED));
     };
     let claims = token.claims();
     if claims.aud != spend.audience {
-        return Err(Problem::new(Kind::FORBIDDEN).detail("the token is for another API"));
+        return Err(Problem::new(Kind::FORBIDDEN).detail("the token is for another API").into());
     }
     possession(&token, spend, now)?;
     let (Some(txn), Some(details)) = (claims.txn, claims.authorization_details.as_ref()) else {
         return Err(Problem::new(Kind::INVALID_REQUEST)
             .pointer("/access_token")
-            .detail("the token has no transaction"));
+            .detail("the token has no transaction")
+            .into());
     };
     let record = app.store.challenge(txn).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
     let challenge: Challenge = serde_json::from_value(record.body.clone()).map_err(Problem::internal)?;
     let statement = challenge.statement();
     if !matches!(challenge.state(), ChallengeState::Proven { .. }) {
-        return Err(Problem::internal("a token exists for a challenge that was never proven"));
+        return Err(Problem::internal("a token exists for a challenge that was never proven").into());
     }
     if statement.txn_digest != Some(spend.txn_digest) {
-        return refuse(app, spend, Some(txn), Kind::DIGEST_MISMATCH, now).await;
+        return Err(Unspent::Refused(Some(txn), Kind::DIGEST_MISMATCH));
     }
     if statement.policy_version != app.pack.load().version() {
-        return refuse(app, spend, Some(txn), Kind::POLICY_CHANGED, now).await;
+        return Err(Unspent::Refused(Some(txn), Kind::POLICY_CHANGED));
     }
     let (Some(subject), Some(login), Some(decision)) = (statement.subject, claims.lineage, statement.decision_id)
     else {
-        return Err(Problem::internal("a transaction's statement lacks its subject, login or decision"));
+        return Err(Problem::internal("a transaction's statement lacks its subject, login or decision").into());
     };
     let answer = json!({
         "outcome": "spent",
@@ -111,7 +141,7 @@ pub async fn redeem(app: &App, spend: &Spend, now: Time) -> Result<Value, Proble
     };
     match tx.commit(&app.store, app.event(now, actor(spend), kind)).await {
         Ok(_) => Ok(answer),
-        Err(error) => lost(app, spend, txn, claims.jti, error, now).await,
+        Err(error) => Err(Unspent::Lost(txn, claims.jti, error)),
     }
 }
 
@@ -132,10 +162,10 @@ async fn lost(
     spend: &Spend,
     txn: ChallengeId,
     token: TokenId,
-    error: counterfoil_store::CommitError,
+    error: CommitError,
     now: Time,
 ) -> Result<Value, Problem> {
-    if !matches!(error, counterfoil_store::CommitError::Refused(_)) {
+    if !matches!(error, CommitError::Refused(_)) {
         return Err(Problem::from(error));
     }
     if let Some(earlier) = app.store.redemption(txn).await? {
@@ -144,10 +174,6 @@ async fn lost(
         } else {
             refuse(app, spend, Some(txn), Kind::SPENT, now).await
         };
-    }
-    // Under this name another approval was spent meanwhile.
-    if app.store.redemption_by_name(&spend.audience, &spend.redemption_id).await?.is_some() {
-        return refuse(app, spend, Some(txn), Kind::SPENT, now).await;
     }
     app.facts.forget_token(token);
     if app.store.token(token).await?.is_none_or(|record| record.revoked_at.is_some()) {
