@@ -112,12 +112,22 @@ impl Browser {
     /// Enrols a passkey in the signed-in session.
     pub async fn enrol(&mut self) -> Result<Passkey> {
         let offered = self.call("/me/passkey/options", &json!({})).await?;
+        self.register(&offered, "/me/passkey").await
+    }
+
+    /// Makes the first passkey of somebody with a one-time link.
+    pub async fn accept(&mut self, secret: &str) -> Result<Passkey> {
+        let offered = self.call("/init", &json!({ "secret": secret })).await?;
+        self.register(&offered, "/init/passkey").await
+    }
+
+    async fn register(&mut self, offered: &Value, path: &str) -> Result<Passkey> {
         if offered["creation_options"].is_null() {
             return Err(Error::other(format!("no passkey may be enrolled: {offered}")));
         }
         let (passkey, credential) = Passkey::create(&offered["creation_options"], &self.origin)?;
         let body = json!({ "challenge": offered["challenge"], "credential": credential, "name": "bench" });
-        self.call("/me/passkey", &body).await?;
+        self.call(path, &body).await?;
         Ok(passkey)
     }
 

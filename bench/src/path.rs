@@ -1,9 +1,11 @@
 //! The whole path of a sensitive action, step by step, many at once: what share of the server's work is cryptography.
 
+use crate::browser::{Browser, next_of};
 use crate::costs::Costs;
 use crate::http_client::Http;
 use crate::jws::hash;
 use crate::passkey::Passkey;
+use crate::people::invite;
 use crate::random;
 use crate::ready::Demo;
 use crate::scenarios::{Journey, evaluate, evaluation, payout};
@@ -12,8 +14,8 @@ use serde_json::{Value, json};
 use std::io::{Error, Result};
 use std::time::Duration;
 
-/// Journeys side by side, so that tokens and redemptions share commits as under load.
-const JOURNEYS: usize = 32;
+/// Journeys side by side, each a person with a passkey of her own, so that their steps share commits as under load.
+const JOURNEYS: usize = 64;
 /// Actions of each journey; all steps of one kind are done within the life of a code (60 s).
 const ACTIONS: usize = 12;
 
@@ -56,31 +58,48 @@ struct Action {
     token: String,
 }
 
-/// Walks the path and measures three of its steps.
-pub async fn measure(demo: &Demo, user: &Value, passkey: &Passkey, costs: &Costs, engine: &str) -> Result<Vec<Share>> {
-    let mut journeys = Vec::new();
-    for _ in 0..JOURNEYS {
-        let journey = Journey::begin(demo, user, Some(passkey)).await?;
+/// One person's journey.
+struct Walker {
+    user: Value,
+    passkey: Passkey,
+    journey: Journey,
+    http: Http,
+    actions: Vec<Action>,
+}
+
+impl Walker {
+    /// Makes a passkey, signs in, and begins every action.
+    async fn set_out(demo: &Demo, index: usize) -> Result<Self> {
+        let (user, secret) = invite(demo, &format!("walker-{index}")).await?;
+        let passkey = Browser::open(demo).await?.accept(&secret).await?;
+        let journey = Journey::begin(demo, &user, Some(&passkey)).await?;
         let http = Http::connect(demo.address()?, demo.host()).await?;
-        journeys.push((journey, http, Vec::<Action>::new()));
-    }
-    for (index, (journey, http, actions)) in journeys.iter_mut().enumerate() {
+        let mut walker = Self { user, passkey, journey, http, actions: Vec::new() };
         for number in 0..ACTIONS {
-            actions.push(open(demo, user, journey, http, (index * ACTIONS + number) as u64).await?);
+            let action = open(demo, &mut walker, (index * ACTIONS + number) as u64).await?;
+            walker.actions.push(action);
         }
+        Ok(walker)
     }
+}
+
+/// Walks the path and measures three of its steps.
+pub async fn measure(demo: &Demo, costs: &Costs, engine: &str) -> Result<Vec<Share>> {
+    let walkers = (0..JOURNEYS).map(|index| Walker::set_out(demo, index));
+    let mut walkers = futures_util::future::try_join_all(walkers).await?;
     let mut shares = Vec::new();
     let mut watch = Watch::start(demo)?;
-    // One after the other: all journeys share one passkey, and its row has one owner at a time.
-    for (journey, _, actions) in &mut journeys {
+    each(&mut walkers, async |Walker { passkey, journey, actions, .. }| {
         for action in actions {
             let path = format!("/step-up/{}/passkey", action.step_up);
             let body = json!({ "credential": passkey.assert(&action.options)? });
-            action.callback = crate::browser::next_of(&journey.browser.call(&path, &body).await?, &path)?;
+            action.callback = next_of(&journey.browser.call(&path, &body).await?, &path)?;
         }
-    }
+        Ok(())
+    })
+    .await?;
     shares.push(watch.share(demo, &ASSERT, costs, engine)?);
-    each(&mut journeys, async |(journey, _, actions)| {
+    each(&mut walkers, async |Walker { journey, actions, .. }| {
         for action in actions {
             action.token = journey.application.exchange(&action.callback, &action.pushed).await?;
         }
@@ -88,7 +107,7 @@ pub async fn measure(demo: &Demo, user: &Value, passkey: &Passkey, costs: &Costs
     })
     .await?;
     shares.push(watch.share(demo, &TOKEN, costs, engine)?);
-    each(&mut journeys, async |(journey, http, actions)| {
+    each(&mut walkers, async |Walker { journey, http, actions, .. }| {
         for action in actions {
             redeem(demo, journey, http, action).await?;
         }
@@ -99,16 +118,15 @@ pub async fn measure(demo: &Demo, user: &Value, passkey: &Passkey, costs: &Costs
     Ok(shares)
 }
 
-type Walker = (Journey, Http, Vec<Action>);
-
-/// Does one kind of step for all journeys at once, each in its own order.
-async fn each(journeys: &mut [Walker], step: impl AsyncFn(&mut Walker) -> Result<()>) -> Result<()> {
-    let all = journeys.iter_mut().map(|walker| step(walker));
+/// Does one kind of step for all of them at once, each in its own order.
+async fn each(walkers: &mut [Walker], step: impl AsyncFn(&mut Walker) -> Result<()>) -> Result<()> {
+    let all = walkers.iter_mut().map(|walker| step(walker));
     futures_util::future::try_join_all(all).await.map(drop)
 }
 
 /// From the evaluation to the page that shows the transaction.
-async fn open(demo: &Demo, user: &Value, journey: &mut Journey, http: &mut Http, number: u64) -> Result<Action> {
+async fn open(demo: &Demo, walker: &mut Walker, number: u64) -> Result<Action> {
+    let Walker { user, journey, http, .. } = walker;
     let transaction = payout(demo, number);
     let body = evaluation(demo, user, &journey.token, "payout.change", Some(&transaction));
     let answer = evaluate(demo, http, &body).await?;

@@ -1,12 +1,12 @@
-//! Many people, added over the operator's socket, and questions about any of them: how what an evaluation costs grows with how
-//! many there are.
+//! People added over the operator's socket: many, to see how what an evaluation costs grows with how many there are, and some
+//! who make a passkey of their own.
 
 use crate::http_client::Http;
 use crate::load::Scenario;
 use crate::ready::Demo;
 use crate::scenarios::{in_turn, steps_up};
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::{Error, Result};
 
 /// How many there are.
@@ -36,6 +36,19 @@ pub async fn settle(demo: &Demo, count: usize) -> Result<Vec<String>> {
         people.extend(share.map_err(Error::other)??);
     }
     Ok(people)
+}
+
+/// Adds somebody who has nothing yet but a link to make a passkey with; who that is, and the link's secret.
+pub async fn invite(demo: &Demo, username: &str) -> Result<(Value, String)> {
+    let mut http = Http::connect_socket(&demo.socket()).await?;
+    let body = json!({
+        "person": { "username": username, "name": "Somebody", "groups": ["treasury"] }, "invite": true,
+    });
+    let added = http.post("/subjects", &[("content-type", "application/json")], body.to_string()).await?;
+    let added = added.success("/subjects")?;
+    let secret = added["link"].as_str().and_then(|link| link.split_once('#')).map(|(_, secret)| secret.to_owned());
+    let secret = secret.ok_or_else(|| Error::other(format!("no link: {added}")))?;
+    Ok((json!({ "sub": added["sub"], "username": username }), secret))
 }
 
 /// Asks about each of them in turn, without a token: whatever is known of a person is read, and more is asked of them.
