@@ -17,6 +17,7 @@ mod site;
 mod thief;
 
 mod cross_site;
+mod first_administrator;
 mod fixation;
 mod four_steps;
 mod keyboard;

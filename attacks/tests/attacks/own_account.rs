@@ -106,6 +106,44 @@ fn a_second_passkey_is_added_by_the_words_of_the_first_and_confirms_a_payout() {
 }
 
 #[test]
+fn a_second_passkey_that_its_owner_refuses_is_never_made() {
+    journey(async |demo, chromium| {
+        let issuer = demo.issuer().to_owned();
+        let ada = Tab::open(&chromium).await;
+        ada.add_authenticator().await;
+        steps::sign_in_to_account(&ada, &issuer, &demo.ada()).await;
+        steps::enrol_passkey(&ada, &issuer).await;
+        ada.open_address(&format!("{issuer}/me")).await;
+        ada.press("#add-passkey").await;
+        ada.fill("#name", "Key of a stranger").await;
+        ada.press("form button.primary").await;
+        ada.sees("#confirm").await;
+        let asked = ada.url().await;
+        let id = asked.rsplit('/').next().unwrap().to_owned();
+        ada.press("#refuse").await;
+        ada.says("You refused this. Nothing was changed.").await;
+
+        // Neither the page nor a script in it gets further with what was refused.
+        ada.open_address(&format!("{issuer}/me/passkey?confirmed={id}")).await;
+        ada.until("document.querySelector('main')?.innerText.length > 20").await;
+        assert!(ada.look("document.querySelector('#name')?.readOnly === true").await != Ok(json!(true)));
+        let carried_out = ada.post(&format!("/me/confirmed/{id}"), &json!({})).await;
+        assert!(carried_out.is_err(), "{carried_out:?}");
+        let me = ada.post("/me", &json!({})).await.unwrap();
+        let labels: Vec<_> = me["authenticators"].as_array().unwrap().iter().map(|a| a["label"].to_string()).collect();
+        assert!(!labels.iter().any(|label| label.contains("stranger")), "{labels:?}");
+        assert_eq!(ada.passkeys().await.len(), 1);
+
+        let noor = Oversight::open(&demo, &chromium).await;
+        let refused = noor.events("challenge.refused").await;
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        let enrolled = noor.events("authenticator.enrolled").await;
+        let passkeys = enrolled.iter().filter(|event| event["raw"]["kind"]["method"] == "passkey").count();
+        assert_eq!(passkeys, 2, "hers, and the administrator's: {enrolled:?}");
+    });
+}
+
+#[test]
 fn an_invitation_is_accepted_once_and_its_passkey_signs_in() {
     journey(async |demo, chromium| {
         let issuer = demo.issuer().to_owned();
