@@ -126,11 +126,7 @@ pub(super) struct Looked {
 
 /// Looks at what was shown. A transaction may have been signed more than once: one of its proofs must be enough by itself,
 /// and a strong one that is too old does not hide a fresh one. Where none is, it is the best that was looked at.
-pub(super) fn look(
-    input: &DecisionInput,
-    scene: &Scene<'_>,
-    placed: &Placed<'_>,
-) -> Result<Looked, EvaluationFailed> {
+pub(super) fn look(input: &DecisionInput, scene: &Scene<'_>, placed: &Placed<'_>) -> Result<Looked, EvaluationFailed> {
     let session = input.session.as_ref();
     let txn = placed.transaction.as_ref().map(|(_, transaction)| transaction.digest());
     let ask = |shown: Shown| -> Result<Looked, EvaluationFailed> {

@@ -137,18 +137,16 @@ function database() {
 }
 
 // Chromium never answers again about a database whose making it broke off, because the page was left at that moment: after
-// this many milliseconds the next name is taken, and remembered.
+// this many milliseconds the next name is taken, and from then on the last one that there is.
 const OPEN_WITHIN = 3000;
 const NAMES = ["counterfoil", "counterfoil-2", "counterfoil-3"];
-const NAME = "counterfoil-database";
 
 async function open() {
-  const kept = localStorage.getItem(NAME);
-  for (const name of NAMES.slice(Math.max(NAMES.indexOf(kept), 0))) {
+  const there = new Set((await indexedDB.databases()).map((it) => it.name));
+  const last = NAMES.findLastIndex((name) => there.has(name));
+  for (const name of NAMES.slice(Math.max(last, 0))) {
     const db = await within(OPEN_WITHIN, name);
-    if (!db) continue;
-    if (name !== NAMES[0]) localStorage.setItem(NAME, name);
-    return db;
+    if (db) return db;
   }
   throw new Problem("unable");
 }
