@@ -18,11 +18,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use counterfoil_core::{
-    assurance::Tier,
+    assurance::{Acr, Tier},
     decision::{Asserted, Decision, NetworkFacts},
+    digest::Digest,
+    id::DecisionId,
     json, limits,
     requirement::{Missing, Requirement},
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -32,7 +35,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub async fn handle(State(app): State<Arc<App>>, caller: ApiCaller, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let mut response = match answer(&app, caller, &parts.headers, body).await {
-        Ok(answer) => Json(answer).into_response(),
+        Ok(Said::Decided(decided, reasons)) => Json(Answer::of(&app, &decided, reasons)).into_response(),
+        Ok(Said::NotSpent(refusal)) => Json(refusal).into_response(),
         Err(problem) => problem.into_response(),
     };
     // AuthZEN §10.1: the caller's own identifier comes back.
@@ -43,7 +47,15 @@ pub async fn handle(State(app): State<Arc<App>>, caller: ApiCaller, request: Req
     response
 }
 
-async fn answer(app: &App, caller: ApiCaller, headers: &HeaderMap, body: axum::body::Body) -> Result<Value, Problem> {
+/// What is answered.
+enum Said {
+    /// The decision; with the reason for operators, if the caller may read it.
+    Decided(Box<Decided>, bool),
+    /// It was a permit, and what it permits could not be spent.
+    NotSpent(Value),
+}
+
+async fn answer(app: &App, caller: ApiCaller, headers: &HeaderMap, body: axum::body::Body) -> Result<Said, Problem> {
     caller.require("evaluate")?;
     extract::require_json(headers)?;
     let bytes = extract::read(body).await?;
@@ -56,9 +68,9 @@ async fn answer(app: &App, caller: ApiCaller, headers: &HeaderMap, body: axum::b
     let now = app.now();
     let decided = evaluate::evaluate(app, &question, now).await?;
     if let Some(refusal) = spend(app, &question, &decided, now).await? {
-        return Ok(refusal);
+        return Ok(Said::NotSpent(refusal));
     }
-    Ok(render(app, &decided, caller.may("reasons")))
+    Ok(Said::Decided(Box::new(decided), caller.may("reasons")))
 }
 
 /// A permit of tier high or critical is worth one act: it is spent before it is told.
@@ -100,47 +112,82 @@ async fn spend(
     }
 }
 
-fn render(app: &App, decided: &Decided, reasons: bool) -> Value {
-    let grounds = decided.decision.grounds();
-    let mut context = json!({
-        "outcome": decided.decision.outcome().as_str(),
-        "decision_id": decided.id,
-        "policy_version": grounds.policy_version,
-        "reason_user": grounds.reason_user.get("en").cloned().unwrap_or_default(),
-    });
-    if reasons {
-        context["reason_admin"] = json!(grounds.reason_admin);
-    }
-    match &decided.decision {
-        Decision::Permit(_) => {}
-        Decision::StepUp(step_up) => {
-            requirement(&mut context, &step_up.requirement);
-            context["challenge_uri"] = json!(app.issuer.join(&format!("/step-up/{}", decided.id)));
-        }
-        Decision::Deny(denial) => {
-            if let Some(first) = denial.would_take.first() {
-                let mut would_take = json!({});
-                requirement(&mut would_take, first);
-                context["would_take"] = would_take;
-            }
-        }
-    }
-    json!({"decision": matches!(decided.decision, Decision::Permit(_)), "context": context})
+/// The answer (AuthZEN §6.2) with the context of CONTRACT §4.
+#[derive(Serialize)]
+struct Answer<'a> {
+    decision: bool,
+    context: Context<'a>,
 }
 
-fn requirement(context: &mut Value, requirement: &Requirement) {
-    context["acr_values"] = json!(requirement.acr);
-    if let Some(seconds) = requirement.max_age_seconds {
-        context["max_age"] = json!(seconds);
+#[derive(Serialize)]
+struct Context<'a> {
+    outcome: &'static str,
+    decision_id: DecisionId,
+    policy_version: Digest,
+    reason_user: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason_admin: Option<&'a str>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    asked: Option<Asked<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    challenge_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would_take: Option<Asked<'a>>,
+}
+
+/// A requirement, as the wire names its parts.
+#[derive(Serialize)]
+struct Asked<'a> {
+    acr_values: Acr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_age: Option<i64>,
+    transaction_bound: bool,
+    approvers: u32,
+    #[serde(skip_serializing_if = "is_false")]
+    enrolment_needed: bool,
+    #[serde(skip_serializing_if = "<[Missing]>::is_empty")]
+    missing: &'a [Missing],
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it asks about by reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+impl<'a> Answer<'a> {
+    fn of(app: &App, decided: &'a Decided, reasons: bool) -> Self {
+        let grounds = decided.decision.grounds();
+        let (asked, challenge_uri, would_take) = match &decided.decision {
+            Decision::Permit(_) => (None, None, None),
+            Decision::StepUp(step_up) => {
+                (Some(&step_up.requirement), Some(app.issuer.join(&format!("/step-up/{}", decided.id))), None)
+            }
+            Decision::Deny(denial) => (None, None, denial.would_take.first()),
+        };
+        let context = Context {
+            outcome: decided.decision.outcome().as_str(),
+            decision_id: decided.id,
+            policy_version: grounds.policy_version,
+            reason_user: grounds.reason_user.get("en").map_or("", String::as_str),
+            reason_admin: reasons.then_some(&grounds.reason_admin),
+            asked: asked.map(Asked::of),
+            challenge_uri,
+            would_take: would_take.map(Asked::of),
+        };
+        Self { decision: matches!(decided.decision, Decision::Permit(_)), context }
     }
-    context["transaction_bound"] = json!(requirement.transaction_bound);
-    context["approvers"] = json!(requirement.approvers);
-    if requirement.enrolment_needed {
-        context["enrolment_needed"] = json!(true);
-    }
-    if !requirement.missing.is_empty() {
-        let missing: Vec<&Missing> = requirement.missing.iter().collect();
-        context["missing"] = json!(missing);
+}
+
+impl<'a> Asked<'a> {
+    fn of(requirement: &'a Requirement) -> Self {
+        Self {
+            acr_values: requirement.acr,
+            max_age: requirement.max_age_seconds,
+            transaction_bound: requirement.transaction_bound,
+            approvers: requirement.approvers,
+            enrolment_needed: requirement.enrolment_needed,
+            missing: &requirement.missing,
+        }
     }
 }
 
