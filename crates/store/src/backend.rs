@@ -314,6 +314,14 @@ impl Connection {
         }
     }
 
+    /// Waits for whatever is under way, and says whether the other end still answers.
+    pub(crate) async fn ping(&mut self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(embedded) => embedded.ping().await,
+            Self::Postgres(connection) => connection.ping().await,
+        }
+    }
+
     /// Ends the connection without a word to the server, as a crash would.
     pub(crate) async fn close(self) {
         let _ = match self {

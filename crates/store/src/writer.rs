@@ -158,6 +158,7 @@ impl Writer {
             if let Some((connection, _)) = self.line.take() {
                 drop(connection);
             }
+            self.pool.forget();
         }
         match result {
             Ok(outcome) => {

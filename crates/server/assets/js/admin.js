@@ -37,7 +37,7 @@ const nothing = (text) => panel(undefined, h("p", {}, text));
 
 const pairs = (facts) => h("dl", { class: "pairs" }, facts.map(({ label, value, note }) => [h("dt", {}, label), h("dd", {}, value, note && h("span", { class: "given" }, note))]));
 
-// ---- overview: is anything wrong, what needs me, what did it cost people ----
+// ---- overview ----
 
 function overview(view) {
   const link = ({ title, detail, at, url }) => h("li", {}, h("div", {}, url ? h("a", { href: url }, title) : h("strong", {}, title), detail && h("p", { class: "small" }, detail)), at && h("span", { class: "small" }, time(at)));
@@ -113,7 +113,7 @@ function pages(before) {
     before && h("a", { class: "button small-button", href: `?${older}` }, t("admin.older")));
 }
 
-// ---- one decision: request, evidence, policies, answer, what followed ----
+// ---- one decision ----
 
 function story(view) {
   const { sections, policies: all, requirement } = view;

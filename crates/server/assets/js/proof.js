@@ -1,11 +1,11 @@
 // Calls to our own server, each with a fresh proof that this browser holds the session's key.
 //
-// The key is an ECDSA P-256 key that cannot be exported, kept in IndexedDB. It belongs to the browser and outlives sessions,
-// so that a device stays known; the session's handle (sid) is kept beside it because tabs share it.
+// The key cannot be exported and is kept in IndexedDB. It is the browser's and outlives sessions, so that a device stays
+// known; the session's handle (sid) is beside it because tabs share it.
 
 const TRIES = 4;
 const utf8 = new TextEncoder();
-// The next nonce goes along to the tab's next page and saves it a round trip; it is no secret, and good once.
+// The next nonce goes along to the tab's next page; it is no secret, and good once.
 const NONCE = "counterfoil-nonce";
 let line = Promise.resolve();
 
@@ -131,37 +131,24 @@ export function fromBase64url(text) {
 }
 
 let opened;
-function database() {
-  opened ??= open();
-  return opened;
-}
+const database = () => (opened ??= open());
 
-// Chromium never answers again about a database whose making it broke off, because the page was left at that moment: after
-// this many milliseconds the next name is taken, and from then on the last one that there is.
-const OPEN_WITHIN = 3000;
+// Chromium never answers about a database whose making broke off because the page was left, nor lists it: then the next is
+// made. One that is listed holds our key, however slow it is.
+const MADE_WITHIN = 3000;
 const NAMES = ["counterfoil", "counterfoil-2", "counterfoil-3"];
 
 async function open() {
-  const there = new Set((await indexedDB.databases()).map((it) => it.name));
-  const last = NAMES.findLastIndex((name) => there.has(name));
-  for (const name of NAMES.slice(Math.max(last, 0))) {
-    const db = await within(OPEN_WITHIN, name);
+  const there = ((await indexedDB.databases?.()) ?? [{ name: NAMES[0] }]).map((it) => it.name);
+  const kept = NAMES.findLast((name) => there.includes(name));
+  for (const name of kept ? [kept] : NAMES) {
+    const request = indexedDB.open(name, 1);
+    request.onupgradeneeded = () => request.result.createObjectStore("device");
+    const late = kept ? [] : [new Promise((done) => setTimeout(done, MADE_WITHIN))];
+    const db = await Promise.race([settled(() => request), ...late]);
     if (db) return db;
   }
   throw new Problem("unable");
-}
-
-function within(millis, name) {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open(name, 1);
-    request.onupgradeneeded = () => request.result.createObjectStore("device");
-    request.onerror = () => reject(request.error);
-    request.onsuccess = () => resolve(request.result);
-    setTimeout(() => {
-      request.onsuccess = () => request.result.close();
-      resolve();
-    }, millis);
-  });
 }
 
 async function read(name) {

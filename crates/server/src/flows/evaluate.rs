@@ -171,9 +171,11 @@ pub async fn remembered(app: &App, text: &str, now: Time) -> Result<Option<Arc<V
     let token = Arc::new(token);
     app.facts.tokens.insert(digest, Arc::clone(&token));
     // A revocation that was learnt between the read and the insertion found nothing to forget.
-    if app.facts.forgotten() != forgotten && !is_good(app, id).await? {
+    if app.facts.forgotten() != forgotten {
         app.facts.tokens.invalidate(&digest);
-        return Ok(None);
+        if !is_good(app, id).await? {
+            return Ok(None);
+        }
     }
     Ok(Some(token))
 }

@@ -56,6 +56,8 @@ impl<E: Into<Problem>> From<E> for Unspent {
 pub async fn redeem(app: &App, spend: &Spend, now: Time) -> Result<Value, Problem> {
     let unspent = match first(app, spend, now).await {
         Ok(answer) => return Ok(answer),
+        // Never yes: what can be read now may be lost with the server that has it. The caller asks again.
+        Err(Unspent::Lost(_, _, error @ CommitError::Unknown)) => return Err(error.into()),
         Err(unspent) => unspent,
     };
     // A lost reply is safe: the same caller, name and digest get the same answer, whatever has ended since.

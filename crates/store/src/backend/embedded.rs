@@ -72,6 +72,10 @@ impl Embedded {
         self.connection.execute(sqlx::raw_sql(sql)).await.map(drop)
     }
 
+    pub(super) async fn ping(&mut self) -> Result<(), sqlx::Error> {
+        self.connection.ping().await
+    }
+
     pub(super) async fn close(self) -> Result<(), sqlx::Error> {
         self.connection.close().await
     }

@@ -4,6 +4,14 @@
 use crate::support::{Engine, House, event, people};
 use counterfoil_core::{limits::WRITER_QUEUE, subject::Group};
 use counterfoil_store::{ChallengeRecord, CommitError, Fault, Refusal, Sequencer, Store, Tx};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::tcp::{OwnedReadHalf, OwnedWriteHalf},
+};
 
 crate::on_both_engines! {
     an_impossible_unit_fails_alone,
@@ -19,6 +27,7 @@ crate::on_both_engines! {
     close_keeps_what_was_queued,
     reads_outlive_the_connections_that_rested,
     a_read_that_nobody_waits_for_spoils_no_other,
+    a_silent_server_is_left_and_a_starting_one_is_waited_for,
 }
 
 fn group(name: &str) -> Group {
@@ -244,6 +253,11 @@ async fn reads_outlive_the_connections_that_rested(house: House) {
         let others = "SELECT CAST(SUM(CASE WHEN pg_terminate_backend(pid) THEN 1 ELSE 0 END) AS BIGINT) FROM pg_stat_activity \
                       WHERE datname = current_database() AND application_name = 'counterfoil'";
         assert!(house.numbers(others).await[0] > 1);
+        let alive = "SELECT COUNT(*) FROM pg_stat_activity \
+                     WHERE datname = current_database() AND application_name = 'counterfoil'";
+        while house.numbers(alive).await != [0] {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
     }
     assert!(many().await.into_iter().all(|found| found.unwrap().is_some()));
 }
@@ -253,6 +267,8 @@ async fn a_read_that_nobody_waits_for_spoils_no_other(house: House) {
     for n in 0..10 {
         put_group(&house, &store, &format!("group-{n}")).await.unwrap();
     }
+    let opened =
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'counterfoil'";
     for round in 0..100 {
         let patience = std::time::Duration::from_micros(round * 20);
         let left = (0..10).map(|n| {
@@ -265,5 +281,63 @@ async fn a_read_that_nobody_waits_for_spoils_no_other(house: House) {
         let (n, missing) = (round % 10, store.group("nobody").await.unwrap());
         assert!(missing.is_none());
         assert_eq!(store.group(&format!("group-{n}")).await.unwrap().unwrap().name, format!("group-{n}"));
+        if house.engine == Engine::Postgres && round % 20 == 0 {
+            // Eight that read, and the writer's.
+            assert!(house.numbers(opened).await[0] <= 9);
+        }
+    }
+}
+
+/// A server that is between two lives is waited for, and one that vanished without a word is not.
+async fn a_silent_server_is_left_and_a_starting_one_is_waited_for(house: House) {
+    if house.engine == Engine::Sqlite {
+        return;
+    }
+    let (before, after) = house.url.split_once("127.0.0.1:").unwrap();
+    let (port, rest) = after.split_once('/').unwrap();
+    let between = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = between.local_addr().unwrap();
+    drop(between);
+    let url = format!("{before}{address}/{rest}");
+    // Nobody listens yet.
+    let opening = tokio::spawn({
+        let house = house.again(&url);
+        async move { house.open("b").await }
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+    let silent = Arc::new(AtomicBool::new(false));
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    tokio::spawn(relay(listener, format!("127.0.0.1:{port}"), Arc::clone(&silent)));
+    let store = opening.await.unwrap();
+    assert!(store.group("nobody").await.unwrap().is_none());
+    // What is connected hears nothing more; who connects anew does.
+    silent.store(true, Ordering::SeqCst);
+    let found = tokio::time::timeout(std::time::Duration::from_secs(12), store.group("nobody")).await;
+    assert!(found.expect("a read hangs").unwrap().is_none());
+}
+
+/// Passes everything on, until all connections of before fall silent without an end.
+async fn relay(listener: tokio::net::TcpListener, to: String, silent: Arc<AtomicBool>) {
+    while let Ok((near, _)) = listener.accept().await {
+        let (to, silent, born_silent) = (to.clone(), Arc::clone(&silent), silent.load(Ordering::SeqCst));
+        tokio::spawn(async move {
+            let far = tokio::net::TcpStream::connect(to).await.unwrap();
+            let (near_in, near_out) = near.into_split();
+            let (far_in, far_out) = far.into_split();
+            let falls_silent = move || silent.load(Ordering::SeqCst) && !born_silent;
+            tokio::join!(pass(near_in, far_out, falls_silent.clone()), pass(far_in, near_out, falls_silent));
+        });
+    }
+}
+
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, falls_silent: impl Fn() -> bool) {
+    let mut bytes = vec![0; 16_384];
+    while let Ok(read @ 1..) = from.read(&mut bytes).await {
+        if falls_silent() {
+            std::future::pending::<()>().await;
+        }
+        if to.write_all(&bytes[..read]).await.is_err() {
+            break;
+        }
     }
 }

@@ -84,6 +84,17 @@ impl House {
         Self { engine, url, clock, directory, database }
     }
 
+    /// The same house by another way to its database; who opens it there has a directory of their own.
+    pub fn again(&self, url: &str) -> Self {
+        Self {
+            engine: self.engine,
+            url: url.to_owned(),
+            clock: Arc::clone(&self.clock),
+            directory: tempfile::tempdir().unwrap(),
+            database: None,
+        }
+    }
+
     pub fn now(&self) -> Time {
         Time::from_millis(self.clock.load(Ordering::Relaxed))
     }
