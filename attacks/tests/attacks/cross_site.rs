@@ -87,10 +87,7 @@ fn no_page_lets_itself_be_framed() {
 fn nobody_is_sent_to_another_site_after_signing_in() {
     journey(async |demo, chromium| {
         let issuer = demo.issuer().to_owned();
-        let ada = Tab::open(&chromium).await;
-        ada.add_authenticator().await;
-        steps::sign_in_to_account(&ada, &issuer, &demo.ada()).await;
-        steps::enrol_passkey(&ada, &issuer).await;
+        let ada = steps::with_passkey(&demo, &chromium).await;
         // Copies of one passkey: one whose counter lags is refused.
         let mut passkeys = ada.passkeys().await;
         for to in [

@@ -127,7 +127,7 @@ async fn again_enrols(tab: &Tab, issuer: &str) -> Result<serde_json::Value, Stri
 fn a_passkey_does_not_answer_on_a_foreign_host() {
     journey(async |demo, chromium| {
         let (issuer, treasury) = (demo.issuer().to_owned(), demo.treasury().to_owned());
-        let ada = with_passkey(&demo, &chromium).await;
+        let ada = steps::with_passkey(&demo, &chromium).await;
         let kit = Kit::start(&issuer, &treasury, NAMES, Skill::Product).await;
         let lured = Tab::open(&chromium).await;
         lured.add_authenticator().await;
@@ -153,7 +153,7 @@ fn a_passkey_does_not_answer_on_a_foreign_host() {
 fn an_assertion_made_at_another_port_is_refused_and_seen() {
     journey(async |mut demo, chromium| {
         let (issuer, treasury) = (demo.issuer().to_owned(), demo.treasury().to_owned());
-        let ada = with_passkey(&demo, &chromium).await;
+        let ada = steps::with_passkey(&demo, &chromium).await;
         let kit = Kit::start(&issuer, &treasury, ["localhost", "treasury.localhost"], Skill::Product).await;
         let lured = Tab::open(&chromium).await;
         lured.add_authenticator().await;
@@ -199,17 +199,4 @@ fn an_assertion_made_at_another_port_is_refused_and_seen() {
         demo.stop();
         demo.verify_log();
     });
-}
-
-/// Ada with a passkey that confirms payments, in her own browser. Her code of this half minute is still good afterwards.
-async fn with_passkey(demo: &crate::demo::Demo, chromium: &std::sync::Arc<crate::chromium::Chromium>) -> Tab {
-    let ada = Tab::open(chromium).await;
-    ada.add_authenticator().await;
-    ada.open_address(demo.treasury()).await;
-    ada.press("#sign-in").await;
-    steps::type_password(&ada, &demo.ada()).await;
-    steps::type_code(&ada, &demo.ada().code_before()).await;
-    ada.sees("#user").await;
-    steps::enrol_passkey(&ada, demo.issuer()).await;
-    ada
 }

@@ -82,6 +82,19 @@ pub async fn enrol_passkey(tab: &Tab, issuer: &str) {
     tab.presence(false).await;
 }
 
+/// Ada with a passkey that confirms payments, in her own browser. Her code of this half minute is still good afterwards.
+pub async fn with_passkey(demo: &Demo, chromium: &Arc<Chromium>) -> Tab {
+    let ada = Tab::open(chromium).await;
+    ada.add_authenticator().await;
+    ada.open_address(demo.treasury()).await;
+    ada.press("#sign-in").await;
+    type_password(&ada, &demo.ada()).await;
+    type_code(&ada, &demo.ada().code_before()).await;
+    ada.sees("#user").await;
+    enrol_passkey(&ada, demo.issuer()).await;
+    ada
+}
+
 /// Fills in the treasury's form and sends it.
 pub async fn ask_for_payout(tab: &Tab, treasury: &str, payout: Payout, cheat: Option<&str>) {
     tab.open_address(&format!("{treasury}/accounts/{}/payout", payout.account)).await;

@@ -1,4 +1,4 @@
-//! The only file that knows there are two engines: connections, values, rows, and which errors mean what.
+//! The only module that knows there are two engines: connections, values, rows, and which errors mean what.
 //!
 //! Every statement is one text for both: `$1` placeholders, TEXT, BIGINT and bytes. What differs (how a transaction
 //! begins, how a connection is opened, how many rows go into one statement and how they are written there, which error

@@ -27,7 +27,6 @@ crate::on_both_engines! {
     close_keeps_what_was_queued,
     reads_outlive_the_connections_that_rested,
     a_read_that_nobody_waits_for_spoils_no_other,
-    a_silent_server_is_left_and_a_starting_one_is_waited_for,
 }
 
 fn group(name: &str) -> Group {
@@ -289,10 +288,9 @@ async fn a_read_that_nobody_waits_for_spoils_no_other(house: House) {
 }
 
 /// A server that is between two lives is waited for, and one that vanished without a word is not.
-async fn a_silent_server_is_left_and_a_starting_one_is_waited_for(house: House) {
-    if house.engine == Engine::Sqlite {
-        return;
-    }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_server_is_left_and_a_starting_one_is_waited_for() {
+    let house = House::new(Engine::Postgres).await;
     let (before, after) = house.url.split_once("127.0.0.1:").unwrap();
     let (port, rest) = after.split_once('/').unwrap();
     let between = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
