@@ -1,7 +1,7 @@
 //! The whole path of a sensitive action, step by step, many at once: what share of the server's work is cryptography.
 
 use crate::browser::{Browser, next_of};
-use crate::costs::Costs;
+use crate::costs::{self, Costs};
 use crate::http_client::Http;
 use crate::jws::hash;
 use crate::passkey::Passkey;
@@ -84,10 +84,11 @@ impl Walker {
 }
 
 /// Walks the path and measures three of its steps.
-pub async fn measure(demo: &Demo, costs: &Costs, engine: &str) -> Result<Vec<Share>> {
+pub async fn measure(demo: &Demo, engine: &str) -> Result<Vec<Share>> {
     let walkers = (0..JOURNEYS).map(|index| Walker::set_out(demo, index));
     let mut walkers = futures_util::future::try_join_all(walkers).await?;
-    let mut shares = Vec::new();
+    let before = costs::measure()?;
+    let mut used = Vec::new();
     let mut watch = Watch::start(demo)?;
     each(&mut walkers, async |Walker { passkey, journey, actions, .. }| {
         for action in actions {
@@ -98,7 +99,7 @@ pub async fn measure(demo: &Demo, costs: &Costs, engine: &str) -> Result<Vec<Sha
         Ok(())
     })
     .await?;
-    shares.push(watch.share(demo, &ASSERT, costs, engine)?);
+    used.push((&ASSERT, watch.used(demo)?));
     each(&mut walkers, async |Walker { journey, actions, .. }| {
         for action in actions {
             action.token = journey.application.exchange(&action.callback, &action.pushed).await?;
@@ -106,7 +107,7 @@ pub async fn measure(demo: &Demo, costs: &Costs, engine: &str) -> Result<Vec<Sha
         Ok(())
     })
     .await?;
-    shares.push(watch.share(demo, &TOKEN, costs, engine)?);
+    used.push((&TOKEN, watch.used(demo)?));
     each(&mut walkers, async |Walker { journey, http, actions, .. }| {
         for action in actions {
             redeem(demo, journey, http, action).await?;
@@ -114,8 +115,9 @@ pub async fn measure(demo: &Demo, costs: &Costs, engine: &str) -> Result<Vec<Sha
         Ok(())
     })
     .await?;
-    shares.push(watch.share(demo, &REDEEM, costs, engine)?);
-    Ok(shares)
+    used.push((&REDEEM, watch.used(demo)?));
+    let costs = before.mean(costs::measure()?);
+    Ok(used.into_iter().map(|(step, used)| share(step, used, &costs, engine)).collect())
 }
 
 /// Does one kind of step for all of them at once, each in its own order.
@@ -166,19 +168,21 @@ impl Watch {
         Ok(Self(demo.server.cpu()?))
     }
 
-    fn share(&mut self, demo: &Demo, step: &Step, costs: &Costs, engine: &str) -> Result<Share> {
+    fn used(&mut self, demo: &Demo) -> Result<Duration> {
         let now = demo.server.cpu()?;
-        let used = now.saturating_sub(std::mem::replace(&mut self.0, now));
-        let count = JOURNEYS * ACTIONS;
-        let cpu = crate::numbers::microseconds(used) / count as f64;
-        let cryptography = step.signs * costs.sign_microseconds + step.verifies * costs.verify_microseconds;
-        let name = format!("{}, {engine}", step.name);
-        Ok(Share {
-            name,
-            count,
-            cpu_microseconds: cpu,
-            cryptography_microseconds: cryptography,
-            share: cryptography / cpu,
-        })
+        Ok(now.saturating_sub(std::mem::replace(&mut self.0, now)))
+    }
+}
+
+fn share(step: &Step, used: Duration, costs: &Costs, engine: &str) -> Share {
+    let count = JOURNEYS * ACTIONS;
+    let cpu = crate::numbers::microseconds(used) / count as f64;
+    let cryptography = step.signs * costs.sign_microseconds + step.verifies * costs.verify_microseconds;
+    Share {
+        name: format!("{}, {engine}", step.name),
+        count,
+        cpu_microseconds: cpu,
+        cryptography_microseconds: cryptography,
+        share: cryptography / cpu,
     }
 }

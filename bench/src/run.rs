@@ -168,7 +168,7 @@ async fn measure_pack(options: &Options, engine: &Engine, policies: usize, resul
         results.rows.push(compare(&name, subject, Bytes::from(body.to_string()), bytes, options.plan()).await?);
     }
     if options.wants("path") && policies == POLICIES {
-        results.shares.extend(path::measure(&demo, &results.costs, engine.name()).await?);
+        results.shares.extend(path::measure(&demo, engine.name()).await?);
     }
     Ok(())
 }
