@@ -5,24 +5,12 @@
 //! code says "run it again") stands here and nowhere else.
 
 use crate::table::Kind;
-use sqlx::{
-    AssertSqlSafe, Connection as _, Executor as _, PgConnection, Postgres, Row as _, postgres::PgRow, sqlite::SqliteRow,
-};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Postgres, Row as _, postgres::PgRow};
 use std::sync::Arc;
 
 /// Rows of one statement of SQLite at most; and values of any, far below SQLite's bound of 32,766.
 const ROWS: usize = 64;
 const VALUES: usize = 8_192;
-/// Runs the same tokens for the engine at hand.
-macro_rules! on_engine {
-    ($enum:ident, $it:expr, $inner:pat => $body:expr) => {
-        match $it {
-            $enum::Sqlite($inner) => $body,
-            $enum::Postgres($inner) => $body,
-        }
-    };
-}
-
 /// One bound value. Cheap to clone, because a batch may have to run again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Value {
@@ -113,8 +101,8 @@ pub(crate) fn failure(error: &sqlx::Error) -> Failure {
         sqlx::Error::Database(database) => match database.code().as_deref() {
             // PostgreSQL: serialization_failure, deadlock_detected.
             Some("40001" | "40P01") => Failure::Again,
-            // SQLite: BUSY and LOCKED with their extended codes.
-            Some("5" | "6" | "261" | "262" | "517" | "518" | "773") => Failure::Again,
+            // SQLite: BUSY and LOCKED.
+            Some("5" | "6") => Failure::Again,
             // PostgreSQL: read-only after a switchover, shutting down, connection exceptions.
             Some(code) if code == "25006" || code.starts_with("57P") || code.starts_with("08") => Failure::Lost,
             // SQLite: I/O error, disk full, cannot open.
@@ -134,13 +122,21 @@ pub(crate) enum Connection {
 
 /// One row of an answer.
 pub(crate) enum Row {
-    Sqlite(SqliteRow),
+    Sqlite(Vec<Cell>),
     Postgres(PgRow),
 }
 
+/// One value of a row of SQLite's.
+pub(crate) enum Cell {
+    Text(Box<str>),
+    Int(i64),
+    Bytes(Box<[u8]>),
+    Null,
+}
+
 macro_rules! bound {
-    ($db:ident, $sql:expr, $values:expr) => {{
-        let mut query = sqlx::query::<$db>(AssertSqlSafe($sql));
+    ($sql:expr, $values:expr) => {{
+        let mut query = sqlx::query::<Postgres>(AssertSqlSafe($sql));
         for value in $values {
             query = match value {
                 Value::Text(text) => query.bind(text.clone()),
@@ -176,8 +172,17 @@ macro_rules! bound_arrays {
 
 mod embedded;
 mod pool;
+mod server;
 
 pub(crate) use pool::Pool;
+
+async fn postgres_rows(
+    connection: &mut PgConnection,
+    sql: Arc<str>,
+    values: &[Value],
+) -> Result<Vec<Row>, sqlx::Error> {
+    Ok(bound!(sql, values).fetch_all(connection).await?.into_iter().map(Row::Postgres).collect())
+}
 
 /// As many of `left` rows as the bounds allow.
 fn sqlite_rows(left: usize, width: usize) -> usize {
@@ -203,14 +208,30 @@ fn arrays(kinds: &[Kind]) -> String {
     format!("SELECT * FROM UNNEST({}) AS u ({})", arrays.join(", "), columns.join(", "))
 }
 
+/// Writing a column to itself is the one lock that every PostgreSQL-compatible engine has.
+fn locking(table: &str, columns: &[&str], rows: &str) -> String {
+    let last = columns.last().copied().unwrap_or_default();
+    let (equal, columns) = (equal(table, columns), columns.join(", "));
+    format!("UPDATE {table} SET {last} = {table}.{last} FROM ({rows}) AS v WHERE {equal} RETURNING {columns}")
+}
+
+/// Who writes to SQLite holds all of it. A CROSS JOIN goes from the values to the rows, by their key.
+fn looking(table: &str, columns: &[&str], rows: &str) -> String {
+    let equal = equal(table, columns);
+    let columns: Vec<String> = columns.iter().map(|column| format!("{table}.{column}")).collect();
+    format!("SELECT {} FROM ({rows}) AS v CROSS JOIN {table} WHERE {equal}", columns.join(", "))
+}
+
+fn equal(table: &str, columns: &[&str]) -> String {
+    let equal: Vec<String> = columns.iter().zip(1..).map(|(c, n)| format!("{table}.{c} = v.column{n}")).collect();
+    equal.join(" AND ")
+}
+
 impl Connection {
     /// Begins a transaction that will write. SQLite takes its lock at once, so that it never has to upgrade one.
     pub(crate) async fn begin(&mut self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(embedded) => {
-                embedded.begin();
-                Ok(())
-            }
+            Self::Sqlite(embedded) => embedded.begin().map_err(embedded::said),
             Self::Postgres(connection) => connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await.map(drop),
         }
     }
@@ -218,7 +239,7 @@ impl Connection {
     /// Commits. Any error means: unknown whether.
     pub(crate) async fn commit(&mut self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(embedded) => embedded.commit().await,
+            Self::Sqlite(embedded) => embedded.commit().map_err(embedded::said),
             Self::Postgres(connection) => connection.execute("COMMIT").await.map(drop),
         }
     }
@@ -226,7 +247,7 @@ impl Connection {
     /// Gives up the transaction.
     pub(crate) async fn rollback(&mut self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(embedded) => embedded.rollback().await,
+            Self::Sqlite(embedded) => embedded.rollback().map_err(embedded::said),
             Self::Postgres(connection) => connection.execute("ROLLBACK").await.map(drop),
         }
     }
@@ -234,29 +255,21 @@ impl Connection {
     /// Runs several statements of a migration, unprepared.
     pub(crate) async fn script(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(embedded) => embedded.script(sql).await,
+            Self::Sqlite(embedded) => embedded.script(sql).map_err(embedded::said),
             Self::Postgres(connection) => connection.execute(sqlx::raw_sql(sql)).await.map(drop),
         }
     }
 
-    /// Runs `sql`, at the latest before the next answer or the commit; then its error comes too.
+    /// Runs `sql`.
     pub(crate) async fn execute(&mut self, sql: Arc<str>, values: Vec<Value>) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(embedded) => {
-                embedded.execute(sql, values);
-                Ok(())
-            }
-            Self::Postgres(connection) => bound!(Postgres, sql, &values).execute(connection).await.map(drop),
-        }
+        self.fetch(sql, values).await.map(drop)
     }
 
     /// The rows that answer `sql`.
     pub(crate) async fn fetch(&mut self, sql: Arc<str>, values: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
         match self {
-            Self::Sqlite(embedded) => embedded.fetch(sql, values).await,
-            Self::Postgres(connection) => {
-                Ok(bound!(Postgres, sql, &values).fetch_all(connection).await?.into_iter().map(Row::Postgres).collect())
-            }
+            Self::Sqlite(embedded) => embedded.fetch(&sql, &values).map_err(embedded::said),
+            Self::Postgres(connection) => postgres_rows(connection, sql, &values).await,
         }
     }
 
@@ -285,6 +298,24 @@ impl Connection {
         }
     }
 
+    /// How an INSERT begins. A unit that fails takes its whole transaction back, so SQLite need not keep the pages that each
+    /// statement changes as they were before it.
+    pub(crate) const fn insert(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "INSERT OR FAIL",
+            Self::Postgres(_) => "INSERT",
+        }
+    }
+
+    /// The text that finds which of `rows`, a table of values as from [`Self::rows_of`], stand in these columns of a table, and
+    /// keeps them from changing until the transaction ends.
+    pub(crate) fn holding(&self, table: &str, columns: &[&str], rows: &str) -> String {
+        match self {
+            Self::Sqlite(_) => looking(table, columns, rows),
+            Self::Postgres(_) => locking(table, columns, rows),
+        }
+    }
+
     /// As [`Self::execute`], over `rows` of columns of these kinds.
     pub(crate) async fn execute_rows(
         &mut self,
@@ -306,7 +337,7 @@ impl Connection {
         rows: &[Vec<Value>],
     ) -> Result<Vec<Row>, sqlx::Error> {
         match self {
-            Self::Sqlite(embedded) => embedded.fetch(sql, rows.concat()).await,
+            Self::Sqlite(_) => self.fetch(sql, rows.concat()).await,
             Self::Postgres(connection) => {
                 let answer = bound_arrays!(sql, kinds, rows).fetch_all(connection).await?;
                 Ok(answer.into_iter().map(Row::Postgres).collect())
@@ -314,53 +345,69 @@ impl Connection {
         }
     }
 
-    /// Waits for whatever is under way, and says whether the other end still answers.
-    pub(crate) async fn ping(&mut self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(embedded) => embedded.ping().await,
-            Self::Postgres(connection) => connection.ping().await,
-        }
-    }
-
-    /// Ends the connection without a word to the server, as a crash would.
+    /// Ends the connection.
     pub(crate) async fn close(self) {
-        let _ = match self {
-            Self::Sqlite(embedded) => embedded.close().await,
-            Self::Postgres(connection) => connection.close().await,
-        };
+        if let Self::Postgres(connection) = self {
+            let _ = connection.close().await;
+        }
     }
 }
 
 impl Row {
     /// The text in `column`, or nothing if it is null.
     pub(crate) fn maybe_text(&self, column: usize) -> Result<Option<String>, sqlx::Error> {
-        on_engine!(Row, self, row => row.try_get(column))
+        match self {
+            Self::Postgres(row) => row.try_get(column),
+            Self::Sqlite(row) => match row.get(column) {
+                Some(Cell::Text(text)) => Ok(Some((**text).to_owned())),
+                Some(Cell::Null) => Ok(None),
+                _ => Err(not_there(column)),
+            },
+        }
     }
 
     /// The text in `column`.
     pub(crate) fn text(&self, column: usize) -> Result<String, sqlx::Error> {
-        on_engine!(Row, self, row => row.try_get(column))
+        self.maybe_text(column)?.ok_or_else(|| not_there(column))
     }
 
     /// The number in `column`, or nothing if it is null.
     pub(crate) fn maybe_int(&self, column: usize) -> Result<Option<i64>, sqlx::Error> {
-        on_engine!(Row, self, row => row.try_get(column))
+        match self {
+            Self::Postgres(row) => row.try_get(column),
+            Self::Sqlite(row) => match row.get(column) {
+                Some(Cell::Int(int)) => Ok(Some(*int)),
+                Some(Cell::Null) => Ok(None),
+                _ => Err(not_there(column)),
+            },
+        }
     }
 
     /// The number in `column`.
     pub(crate) fn int(&self, column: usize) -> Result<i64, sqlx::Error> {
-        on_engine!(Row, self, row => row.try_get(column))
+        self.maybe_int(column)?.ok_or_else(|| not_there(column))
     }
 
     /// The bytes in `column`, or nothing if it is null.
     pub(crate) fn maybe_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, sqlx::Error> {
-        on_engine!(Row, self, row => row.try_get(column))
+        match self {
+            Self::Postgres(row) => row.try_get(column),
+            Self::Sqlite(row) => match row.get(column) {
+                Some(Cell::Bytes(bytes)) => Ok(Some(bytes.to_vec())),
+                Some(Cell::Null) => Ok(None),
+                _ => Err(not_there(column)),
+            },
+        }
     }
 
     /// The bytes in `column`.
     pub(crate) fn bytes(&self, column: usize) -> Result<Vec<u8>, sqlx::Error> {
-        on_engine!(Row, self, row => row.try_get(column))
+        self.maybe_bytes(column)?.ok_or_else(|| not_there(column))
     }
+}
+
+fn not_there(column: usize) -> sqlx::Error {
+    sqlx::Error::Decode(format!("column {column} holds nothing, or something of another kind").into())
 }
 
 #[cfg(test)]
@@ -371,6 +418,20 @@ mod tests {
     fn as_many_rows_go_into_a_statement_as_the_bounds_allow() {
         assert_eq!([1, 2, 37, 64, 65, 256].map(|left| sqlite_rows(left, 3)), [1, 2, 37, 64, 64, 64]);
         assert_eq!(sqlite_rows(256, 256), 32);
+    }
+
+    #[test]
+    fn a_condition_locks_where_others_may_write() {
+        assert_eq!(
+            locking("logins", &["id", "state"], "VALUES ($1, $2)"),
+            "UPDATE logins SET state = logins.state FROM (VALUES ($1, $2)) AS v \
+             WHERE logins.id = v.column1 AND logins.state = v.column2 RETURNING id, state"
+        );
+        assert_eq!(
+            looking("logins", &["id", "state"], "VALUES (?, ?)"),
+            "SELECT logins.id, logins.state FROM (VALUES (?, ?)) AS v CROSS JOIN logins \
+             WHERE logins.id = v.column1 AND logins.state = v.column2"
+        );
     }
 
     #[test]

@@ -46,8 +46,9 @@ impl Statements {
         while !rest.is_empty() {
             let (now, later) = rest.split_at(connection.rows_at_once(rest.len(), width));
             let key = (form, address(table), connection.shape(now.len()));
-            let text =
-                self.rows.entry(key).or_insert_with(|| written(form, table, &connection.rows_of(&kinds, now.len())));
+            let text = self.rows.entry(key);
+            let text = text
+                .or_insert_with(|| written(form, table, connection.insert(), &connection.rows_of(&kinds, now.len())));
             let text = Arc::clone(text);
             if form == Form::Claim {
                 answer.extend(connection.fetch_rows(text, &kinds, now).await?);
@@ -59,8 +60,7 @@ impl Statements {
         Ok(answer)
     }
 
-    /// Which of `rows` exist with exactly these values in `columns`. Locks them: writing a column to itself is the one
-    /// lock that both engines and every PostgreSQL-compatible one have.
+    /// Which of `rows` exist with exactly these values in `columns`. They stay so until the transaction ends.
     pub(crate) async fn hold(
         &mut self,
         connection: &mut Connection,
@@ -74,7 +74,9 @@ impl Statements {
             let (now, later) = rest.split_at(connection.rows_at_once(rest.len(), columns.len()));
             let key = (address(table), columns.as_ptr().addr(), connection.shape(now.len()));
             let text = self.conditions.entry(key);
-            let text = text.or_insert_with(|| condition(table, columns, &connection.rows_of(&kinds, now.len())));
+            let text = text.or_insert_with(|| {
+                connection.holding(table.name, columns, &connection.rows_of(&kinds, now.len())).into()
+            });
             let text = Arc::clone(text);
             answer.extend(connection.fetch_rows(text, &kinds, now).await?);
             rest = later;
@@ -83,10 +85,10 @@ impl Statements {
     }
 }
 
-/// The text that does `form` with `rows`, which stand for a table of values.
-fn written(form: Form, table: &Table, rows: &str) -> Arc<str> {
+/// The text that does `form` with `rows`, which stand for a table of values. `insert`: how the engine begins to.
+fn written(form: Form, table: &Table, insert: &str, rows: &str) -> Arc<str> {
     let (name, keys) = (table.name, table.key_list());
-    let insert = format!("INSERT INTO {name} ({}) {rows}", table.list());
+    let insert = format!("{insert} INTO {name} ({}) {rows}", table.list());
     match form {
         Form::Insert => insert.into(),
         Form::Claim => format!("{insert} ON CONFLICT DO NOTHING RETURNING {}", table.list()).into(),
@@ -99,32 +101,15 @@ fn written(form: Form, table: &Table, rows: &str) -> Arc<str> {
     }
 }
 
-fn condition(table: &Table, columns: &[&str], rows: &str) -> Arc<str> {
-    let name = table.name;
-    let last = columns.last().copied().unwrap_or_default();
-    let equal: Vec<String> = columns.iter().zip(1..).map(|(c, n)| format!("{name}.{c} = v.column{n}")).collect();
-    let (equal, columns) = (equal.join(" AND "), columns.join(", "));
-    format!("UPDATE {name} SET {last} = {name}.{last} FROM ({rows}) AS v WHERE {equal} RETURNING {columns}").into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::table;
 
     #[test]
-    fn a_condition_writes_its_last_column_to_itself() {
-        assert_eq!(
-            &*condition(&table::LOGINS, &["id", "state"], "VALUES ($1, $2), ($3, $4)"),
-            "UPDATE logins SET state = logins.state FROM (VALUES ($1, $2), ($3, $4)) AS v \
-             WHERE logins.id = v.column1 AND logins.state = v.column2 RETURNING id, state"
-        );
-    }
-
-    #[test]
     fn putting_replaces_all_but_the_key() {
         assert_eq!(
-            &*written(Form::Put, &table::TILES, "VALUES ($1, $2, $3)"),
+            &*written(Form::Put, &table::TILES, "INSERT", "VALUES ($1, $2, $3)"),
             "INSERT INTO tiles (level, tile, hashes) VALUES ($1, $2, $3) \
              ON CONFLICT (level, tile) DO UPDATE SET hashes = excluded.hashes"
         );

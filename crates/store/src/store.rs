@@ -17,6 +17,7 @@ use counterfoil_core::{
     seal::MasterKey,
     time::Time,
 };
+use futures_util::future::AbortHandle;
 use std::{
     fmt,
     path::PathBuf,
@@ -26,10 +27,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{
-    sync::{mpsc, oneshot, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Fills with random bytes.
 pub type Random = dyn Fn(&mut [u8]) + Send + Sync;
@@ -73,7 +71,7 @@ struct Inner {
     keys: Arc<Keys>,
     edges: Edges,
     queue: mpsc::Sender<Order>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: AbortHandle,
     fault: Arc<Mutex<Option<Fault>>>,
     position: watch::Receiver<i64>,
     high_water: PathBuf,
@@ -165,14 +163,14 @@ impl Store {
         );
         let committed = Arc::clone(&writer.committed);
         writer.start().await?;
-        let task = tokio::spawn(writer.serve(orders));
+        let task = pool.run_writer(writer.serve(orders)).map_err(|error| OpenError::Write(error.to_string()))?;
         tokio::spawn(fold(pool.clone(), Arc::clone(&committed)));
         let store = Self(Arc::new(Inner {
             pool,
             keys,
             edges: options.edges,
             queue,
-            writer: Mutex::new(Some(task)),
+            writer: task,
             fault,
             position,
             high_water: options.high_water,
@@ -246,9 +244,7 @@ impl Store {
     /// Ends the writer as `kill -9` would, wherever it stands. For tests of what a crash leaves.
     #[doc(hidden)]
     pub fn crash(&self) {
-        if let Some(task) = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            task.abort();
-        }
+        self.0.writer.abort();
     }
 
     /// The next batch that would be kept meets this fault. For tests of what a fault leaves.

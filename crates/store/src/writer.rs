@@ -265,7 +265,7 @@ impl Writer {
     }
 
     /// The run before this one, as far as it is known to be durable.
-    async fn predecessor(&self, connection: &mut Connection) -> Result<Option<Predecessor>, sqlx::Error> {
+    async fn predecessor(&mut self, connection: &mut Connection) -> Result<Option<Predecessor>, sqlx::Error> {
         const OF_NODE: &str = "SELECT id FROM runs WHERE node = $1 ORDER BY id DESC LIMIT 1";
         const LAST: &str = "SELECT number, mac FROM events WHERE run = $1 ORDER BY number DESC LIMIT 1";
         let run = match self.before {

@@ -1,111 +1,358 @@
-//! The writer's connection to SQLite: what need not be answered waits for what must.
+//! SQLite, in our own process: whoever asks runs the statement.
+//!
+//! A point read takes some microseconds, less than handing it to a thread and waking up again would. So it runs where it is
+//! asked, but not for long: SQLite breaks it off after [`HASTY_STEPS`] steps of its machine, and it is done again, with all the time
+//! it takes, on a thread that may block (decision 23).
 
-use super::{Row, Value, wrong_kind};
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Sqlite, SqliteConnection};
-use std::{collections::HashSet, sync::Arc};
+use super::{Cell, Row, Value, wrong_kind};
+use rusqlite::{
+    CachedStatement, Connection, OpenFlags, ToSql,
+    types::{ToSqlOutput, ValueRef},
+};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::Semaphore, time::timeout};
 
-/// How many texts of several statements are remembered before they are all forgotten.
-const SCRIPTS: usize = 512;
-const BEGIN: &str = "BEGIN IMMEDIATE";
+/// How long a statement that may wait does so for another process's lock on the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Steps of SQLite's machine, some fifty nanoseconds each, within which a read is done where it is asked.
+const HASTY_STEPS: i32 = 5_000;
+/// Reads that take longer, at the same time; and how long one waits and runs until nobody waits for it any more.
+const PATIENT: usize = 8;
+const WAIT: Duration = Duration::from_secs(30);
+/// Connections that rest are closed beyond so many.
+const RESTING: usize = 8;
+/// Statements kept prepared per connection: the verbs of a busy writer times every number of rows.
+const STATEMENTS: usize = 1_024;
+/// The log of SQLite is folded into the file by [`File::fold`], beside the writer. The writer itself does it only when so many
+/// pages (64 MB) have gathered; little is left to fold by then, and its log begins anew.
+const WAL_PAGES: i64 = 8_192;
+/// Of a new file. A decision's row fills more than half of SQLite's usual 4 KiB, and the other half stayed empty: a tenth of a
+/// writer's time, as measured.
+const PAGE_BYTES: i64 = 8_192;
+/// What the writer's connection keeps in memory, in KiB as SQLite counts: the pages of indexes that rows fall into at random.
+const WRITER_CACHE: i64 = -16_384;
 
-/// SQLite runs in a thread of its own, and every hand-over to it and back costs more than a small statement. So a
-/// statement whose answer nobody waits for goes with the next one whose answer somebody does.
+/// One connection to a file.
 pub(crate) struct Embedded {
-    connection: SqliteConnection,
-    unsent: Vec<(Arc<str>, Vec<Value>)>,
-    /// Texts of several statements that came before. Only what comes again is worth preparing as one.
-    scripts: HashSet<Arc<str>>,
+    connection: Connection,
+    /// Is what runs now to be broken off once it takes long?
+    hasty: Arc<AtomicBool>,
 }
 
 impl Embedded {
-    pub(super) fn new(connection: SqliteConnection) -> Self {
-        Self { connection, unsent: Vec::new(), scripts: HashSet::new() }
-    }
-
-    /// Takes the lock with the first statement that goes.
-    pub(super) fn begin(&mut self) {
-        self.execute(Arc::from(BEGIN), Vec::new());
-    }
-
-    /// Keeps a statement that answers with no rows until something goes.
-    pub(super) fn execute(&mut self, sql: Arc<str>, values: Vec<Value>) {
-        self.unsent.push((sql, values));
-    }
-
-    /// Runs what waits; the rows are those of the last statement, since only that one may answer with any.
-    async fn flush(&mut self) -> Result<Vec<Row>, sqlx::Error> {
-        let statements = std::mem::take(&mut self.unsent);
-        if statements.is_empty() {
-            return Ok(Vec::new());
+    /// The rows that answer `sql`. `$1` is the first value, and so is the first `?`.
+    pub(super) fn fetch(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, rusqlite::Error> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        bind(&mut statement, values)?;
+        let width = statement.column_count();
+        let (mut rows, mut answer) = (statement.raw_query(), Vec::new());
+        while let Some(row) = rows.next()? {
+            let cells = (0..width).map(|column| row.get_ref(column).and_then(cell)).collect::<Result<_, _>>()?;
+            answer.push(Row::Sqlite(cells));
         }
-        let texts: Vec<&str> = statements.iter().map(|(text, _)| &**text).collect();
-        let script = in_order(&texts.join(";"));
-        debug_assert_eq!(script.matches('?').count(), statements.iter().map(|(_, values)| values.len()).sum::<usize>());
-        let mut answer = Vec::new();
-        if let Some(script) = self.scripts.get(script.as_str()).cloned() {
-            let values = statements.iter().flat_map(|(_, values)| values);
-            answer = bound!(Sqlite, script, values).fetch_all(&mut self.connection).await?;
-        } else {
-            if self.scripts.len() == SCRIPTS {
-                self.scripts.clear();
-            }
-            self.scripts.insert(Arc::from(script));
-            for (text, values) in &statements {
-                answer = bound!(Sqlite, Arc::clone(text), values).fetch_all(&mut self.connection).await?;
-            }
-        }
-        Ok(answer.into_iter().map(Row::Sqlite).collect())
-    }
-
-    pub(super) async fn fetch(&mut self, sql: Arc<str>, values: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
-        if self.unsent.is_empty() {
-            let answer = bound!(Sqlite, sql, &values).fetch_all(&mut self.connection).await?;
-            return Ok(answer.into_iter().map(Row::Sqlite).collect());
-        }
-        self.execute(sql, values);
-        self.flush().await
+        Ok(answer)
     }
 
     /// Several statements of a migration, unprepared.
-    pub(super) async fn script(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
-        self.flush().await?;
-        self.connection.execute(sqlx::raw_sql(sql)).await.map(drop)
+    pub(super) fn script(&mut self, sql: &str) -> Result<(), rusqlite::Error> {
+        self.connection.execute_batch(sql)
     }
 
-    pub(super) async fn ping(&mut self) -> Result<(), sqlx::Error> {
-        self.connection.ping().await
+    /// Takes the lock at once, so that it never has to upgrade one.
+    pub(super) fn begin(&mut self) -> Result<(), rusqlite::Error> {
+        self.fetch("BEGIN IMMEDIATE", &[]).map(drop)
     }
 
-    pub(super) async fn close(self) -> Result<(), sqlx::Error> {
-        self.connection.close().await
+    pub(super) fn commit(&mut self) -> Result<(), rusqlite::Error> {
+        self.fetch("COMMIT", &[]).map(drop)
     }
 
-    pub(super) async fn commit(&mut self) -> Result<(), sqlx::Error> {
-        self.flush().await?;
-        self.connection.execute("COMMIT").await.map(drop)
+    pub(super) fn rollback(&mut self) -> Result<(), rusqlite::Error> {
+        // Some errors have done so already.
+        if self.connection.is_autocommit() { Ok(()) } else { self.fetch("ROLLBACK", &[]).map(drop) }
     }
 
-    pub(super) async fn rollback(&mut self) -> Result<(), sqlx::Error> {
-        let begun = self.unsent.first().is_none_or(|(text, _)| &**text != BEGIN);
-        self.unsent.clear();
-        if begun { self.connection.execute("ROLLBACK").await.map(drop) } else { Ok(()) }
+    fn in_haste(&self, hasty: bool) -> Result<(), rusqlite::Error> {
+        self.hasty.store(hasty, Ordering::Relaxed);
+        self.connection.busy_timeout(if hasty { Duration::ZERO } else { BUSY_TIMEOUT })
     }
 }
 
-/// `$1`, `$2` become `?`, `?`: in a script, numbers would count from its first statement.
-fn in_order(sql: &str) -> String {
-    let mut parts = sql.split('$');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| text + "?" + part.trim_start_matches(|c: char| c.is_ascii_digit()))
+fn bind(statement: &mut CachedStatement<'_>, values: &[Value]) -> Result<(), rusqlite::Error> {
+    for at in 1..=statement.parameter_count() {
+        // SQLite takes `$1` for a name, and numbers names as they come.
+        let named = statement.parameter_name(at).and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok());
+        let value = values.get(named.unwrap_or(at).wrapping_sub(1));
+        statement.raw_bind_parameter(at, value.ok_or(rusqlite::Error::InvalidParameterCount(values.len(), at))?)?;
+    }
+    Ok(())
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Int(int) => ValueRef::Integer(*int),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+            Self::NoText | Self::NoInt | Self::NoBytes => ValueRef::Null,
+            Self::Epoch | Self::Run | Self::Number(_) => {
+                return Err(rusqlite::Error::ToSqlConversionFailure(wrong_kind().into()));
+            }
+        }))
+    }
+}
+
+fn cell(value: ValueRef<'_>) -> Result<Cell, rusqlite::Error> {
+    Ok(match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(int) => Cell::Int(int),
+        ValueRef::Text(_) => Cell::Text(value.as_str()?.into()),
+        ValueRef::Blob(bytes) => Cell::Bytes(bytes.into()),
+        ValueRef::Real(_) => {
+            return Err(rusqlite::Error::FromSqlConversionFailure(0, value.data_type(), wrong_kind().into()));
+        }
+    })
+}
+
+/// What SQLite says, in the words that the rest of the backend understands.
+pub(super) fn said(error: rusqlite::Error) -> sqlx::Error {
+    match error {
+        rusqlite::Error::SqliteFailure(error, message) => {
+            let message = message.unwrap_or_else(|| error.to_string());
+            sqlx::Error::Database(Box::new(Said { code: error.extended_code, message }))
+        }
+        other => sqlx::Error::Decode(other.into()),
+    }
+}
+
+/// An error of SQLite's with its code, as PostgreSQL's have theirs.
+#[derive(Debug)]
+struct Said {
+    code: i32,
+    message: String,
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(code: {}) {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Said {}
+
+impl sqlx::error::DatabaseError for Said {
+    fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The primary code: what is more to it stands in the upper bits.
+    fn code(&self) -> Option<Cow<'_, str>> {
+        Some((self.code & 0xff).to_string().into())
+    }
+
+    fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+        self
+    }
+
+    fn kind(&self) -> sqlx::error::ErrorKind {
+        sqlx::error::ErrorKind::Other
+    }
+}
+
+/// A file, for reading, and the way to more connections to it.
+pub(crate) struct File {
+    address: String,
+    create: bool,
+    idle: Mutex<Vec<Embedded>>,
+    patient: Arc<Semaphore>,
+}
+
+impl File {
+    /// The file that `url` names: `sqlite:` and its path, in which `%` escapes as in every URL.
+    pub(super) async fn open(url: &str, create: bool) -> Result<Arc<Self>, sqlx::Error> {
+        let path = url.strip_prefix("sqlite:").unwrap_or(url);
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() || path.contains(['?', '#']) {
+            return Err(sqlx::Error::Configuration("a URL of SQLite is sqlite: and the path of a file".into()));
+        }
+        let address = format!("file:{path}");
+        let file = Self { address, create, idle: Mutex::default(), patient: Arc::new(Semaphore::new(PATIENT)) };
+        let file = Arc::new(file);
+        let first = file.connect().map_err(said)?;
+        file.rest(first);
+        Ok(file)
+    }
+
+    fn connect(&self) -> Result<Embedded, rusqlite::Error> {
+        let mut flags =
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        flags.set(OpenFlags::SQLITE_OPEN_CREATE, self.create);
+        let mut connection = Connection::open_with_flags(&self.address, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        // The size counts only for a file that is new, and must be said before anything is written to it.
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        // FULL: a commit that was told survives a power cut. WAL with NORMAL may lose the last ones.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        // What a statement would undo is kept in memory, and not in a file that is made and removed for each.
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        connection.pragma_update_and_check(None, "wal_autocheckpoint", WAL_PAGES, |_| Ok(()))?;
+        let hasty = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&hasty);
+        connection.progress_handler(HASTY_STEPS, Some(move || asked.load(Ordering::Relaxed)))?;
+        Ok(Embedded { connection, hasty })
+    }
+
+    /// A connection of its own, for the writer. It has all the time it needs.
+    pub(super) fn writer(&self) -> Result<Embedded, sqlx::Error> {
+        let embedded = self.connect().map_err(said)?;
+        embedded.connection.pragma_update(None, "cache_size", WRITER_CACHE).map_err(said)?;
+        Ok(embedded)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Embedded>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rest(&self, embedded: Embedded) {
+        let mut idle = self.idle();
+        if idle.len() < RESTING && !self.patient.is_closed() {
+            idle.push(embedded);
+        }
+    }
+
+    /// The rows that answer `sql`.
+    pub(super) async fn fetch(self: &Arc<Self>, sql: &str, values: &[Value]) -> Result<Vec<Row>, sqlx::Error> {
+        if self.patient.is_closed() {
+            return Err(sqlx::Error::PoolClosed);
+        }
+        // Whoever reads again and again lets others go on between.
+        tokio::task::coop::consume_budget().await;
+        let rested = self.idle().pop();
+        let rested = match rested {
+            None => None,
+            Some(mut embedded) => {
+                embedded.in_haste(true).map_err(said)?;
+                match embedded.fetch(sql, values) {
+                    // Taken too long, or met another process's lock.
+                    Err(rusqlite::Error::SqliteFailure(error, _)) if wants_time(error.code) => Some(embedded),
+                    done => {
+                        self.rest(embedded);
+                        return done.map_err(said);
+                    }
+                }
+            }
+        };
+        self.fetch_patiently(rested, Arc::from(sql), values.to_vec()).await
+    }
+
+    async fn fetch_patiently(
+        self: &Arc<Self>,
+        rested: Option<Embedded>,
+        sql: Arc<str>,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, sqlx::Error> {
+        let done = timeout(WAIT, async {
+            let seat = Arc::clone(&self.patient).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+            let file = Arc::clone(self);
+            let read = tokio::task::spawn_blocking(move || {
+                let mut embedded = rested.map_or_else(|| file.connect(), Ok).map_err(said)?;
+                embedded.in_haste(false).map_err(said)?;
+                let answer = embedded.fetch(&sql, &values).map_err(said);
+                file.rest(embedded);
+                drop(seat);
+                answer
+            });
+            read.await.map_err(|_| sqlx::Error::WorkerCrashed)?
+        });
+        done.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+
+    /// Folds what was committed into the file, without holding up who writes.
+    pub(super) async fn fold(self: &Arc<Self>) -> Result<(), sqlx::Error> {
+        let rested = self.idle().pop();
+        self.fetch_patiently(rested, Arc::from("PRAGMA wal_checkpoint(PASSIVE)"), Vec::new()).await.map(drop)
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !self.patient.is_closed()
+    }
+
+    /// Closes every connection that reads, once what is being read is.
+    pub(super) async fn close(&self) {
+        let all = self.patient.acquire_many(PATIENT as u32).await;
+        self.patient.close();
+        drop(all);
+        self.idle().clear();
+    }
+}
+
+fn wants_time(code: rusqlite::ErrorCode) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, OperationInterrupted};
+    matches!(code, OperationInterrupted | DatabaseBusy | DatabaseLocked)
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn numbers_of_placeholders_are_forgotten_in_a_script() {
-        assert_eq!(in_order("BEGIN"), "BEGIN");
-        assert_eq!(in_order("UPDATE a SET b = $1 WHERE c = $12;SELECT ?"), "UPDATE a SET b = ? WHERE c = ?;SELECT ?");
+    fn ints(rows: &[Row]) -> Vec<i64> {
+        rows.iter().map(|row| row.int(0).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn values_are_bound_by_their_number_or_in_their_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::open(&format!("sqlite:{}", directory.path().join("a.db").display()), true).await.unwrap();
+        let values = [Value::Int(7), Value::Int(5)];
+        for (sql, expected) in [("SELECT $2 - $1", -2), ("SELECT ? - ?", 2), ("SELECT $1 - $1", 0)] {
+            assert_eq!(ints(&file.fetch(sql, &values).await.unwrap()), [expected], "{sql}");
+        }
+        assert!(file.fetch("SELECT $3", &values).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_long_read_is_broken_off_and_done_elsewhere() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::open(&format!("sqlite:{}", directory.path().join("a.db").display()), true).await.unwrap();
+        let sql =
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100000) SELECT COUNT(*) FROM n";
+        let mut embedded = file.idle().pop().unwrap();
+        embedded.in_haste(true).unwrap();
+        let broken = embedded.fetch(sql, &[]).err().unwrap();
+        assert_eq!(broken.sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted));
+        file.rest(embedded);
+        assert_eq!(ints(&file.fetch(sql, &[]).await.unwrap()), [100_000]);
+        file.close().await;
+        assert!(matches!(file.fetch(sql, &[]).await, Err(sqlx::Error::PoolClosed)));
+    }
+
+    #[tokio::test]
+    async fn a_missing_file_is_made_only_where_that_was_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("a%20b.db").display());
+        assert!(File::open(&url, false).await.is_err());
+        assert!(File::open(&url, true).await.is_ok());
+        assert!(directory.path().join("a b.db").exists());
+        assert!(File::open(&format!("{url}?mode=ro"), true).await.is_err());
     }
 }

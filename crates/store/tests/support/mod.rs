@@ -128,13 +128,14 @@ impl House {
     /// Runs SQL as somebody who can write to the database would.
     pub async fn tamper(&self, sql: &str) -> u64 {
         use sqlx::Connection as _;
-        let sql = sqlx::AssertSqlSafe(sql.to_owned());
         match self.engine {
             Engine::Sqlite => {
-                let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
-                sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
+                let connection = self.file();
+                connection.execute_batch(sql).unwrap();
+                connection.changes()
             }
             Engine::Postgres => {
+                let sql = sqlx::AssertSqlSafe(sql.to_owned());
                 let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
                 sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
             }
@@ -144,17 +145,27 @@ impl House {
     /// The numbers in the first column of an answer.
     pub async fn numbers(&self, sql: &str) -> Vec<i64> {
         use sqlx::Connection as _;
-        let sql = sqlx::AssertSqlSafe(sql.to_owned());
         match self.engine {
             Engine::Sqlite => {
-                let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
-                sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap()
+                let connection = self.file();
+                let mut statement = connection.prepare(sql).unwrap();
+                statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
             }
             Engine::Postgres => {
+                let sql = sqlx::AssertSqlSafe(sql.to_owned());
                 let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
                 sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap()
             }
         }
+    }
+}
+
+impl House {
+    /// SQLite's file, for somebody who waits for who writes.
+    fn file(&self) -> rusqlite::Connection {
+        let connection = rusqlite::Connection::open(self.url.trim_start_matches("sqlite:")).unwrap();
+        connection.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+        connection
     }
 }
 
@@ -171,7 +182,7 @@ async fn database(name: &str) -> String {
 
 /// Something that keeps every writer of a house waiting.
 pub enum Lock {
-    Sqlite(sqlx::SqliteConnection),
+    Sqlite(rusqlite::Connection),
     Postgres(sqlx::PgConnection),
 }
 
@@ -181,8 +192,8 @@ impl House {
         use sqlx::{Connection as _, Executor as _};
         match self.engine {
             Engine::Sqlite => {
-                let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
-                connection.execute("BEGIN IMMEDIATE").await.unwrap();
+                let connection = self.file();
+                connection.execute_batch("BEGIN IMMEDIATE").unwrap();
                 Lock::Sqlite(connection)
             }
             Engine::Postgres => {
@@ -200,7 +211,7 @@ impl Lock {
     pub async fn release(self) {
         use sqlx::Executor as _;
         match self {
-            Self::Sqlite(mut connection) => connection.execute("ROLLBACK").await.map(drop).unwrap(),
+            Self::Sqlite(connection) => connection.execute_batch("ROLLBACK").unwrap(),
             Self::Postgres(mut connection) => connection.execute("ROLLBACK").await.map(drop).unwrap(),
         }
     }
