@@ -2,6 +2,7 @@
 
 use crate::{
     backend::Value,
+    body::Body,
     error::ReadError,
     noun::Noun,
     store::Store,
@@ -31,7 +32,7 @@ pub struct PushedRequest {
     /// When it ends.
     pub expires_at: Time,
     /// What was pushed, as the caller reads it again.
-    pub body: serde_json::Value,
+    pub body: Body,
 }
 
 impl Noun for PushedRequest {
@@ -59,7 +60,7 @@ pub struct ChallengeRecord {
     /// When it ends.
     pub expires_at: Time,
     /// The challenge, as the caller reads it again.
-    pub body: serde_json::Value,
+    pub body: Body,
     /// Rises with every change; 0 before the first is kept.
     pub version: i64,
 }
@@ -99,7 +100,7 @@ pub struct CodeRecord {
     /// When it ends.
     pub expires_at: Time,
     /// What it stands for, as the caller reads it again.
-    pub body: serde_json::Value,
+    pub body: Body,
 }
 
 impl Noun for CodeRecord {
@@ -141,7 +142,7 @@ pub struct TokenRecord {
     /// When it was revoked.
     pub revoked_at: Option<Time>,
     /// Its claims, as the caller reads them again.
-    pub body: serde_json::Value,
+    pub body: Body,
 }
 
 impl Noun for TokenRecord {

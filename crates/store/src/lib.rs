@@ -9,6 +9,7 @@ mod authenticator;
 mod authorization;
 mod backend;
 mod batch;
+mod body;
 mod decision;
 mod error;
 mod evidence;
@@ -37,6 +38,7 @@ pub use authenticator::Attempt;
 pub use authorization::{ChallengeRecord, CodeRecord, PushedRequest, Redemption, TokenRecord};
 #[doc(hidden)]
 pub use batch::Fault;
+pub use body::Body;
 pub use decision::{DecisionFilter, DecisionRecord, Discord, RecordedDecision};
 pub use error::{CommitError, Inconsistency, OpenError, ReadError, Refusal};
 pub use feed::FeedEntry;

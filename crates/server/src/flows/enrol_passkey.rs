@@ -209,7 +209,7 @@ async fn stored<T>(
     id: ChallengeId,
 ) -> Result<(Challenge, ChallengeRecord, Pending), Problem> {
     let record = app.store.challenge(id).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
-    let challenge: Challenge = serde_json::from_value(record.body.clone()).map_err(Problem::internal)?;
+    let challenge: Challenge = record.body.read().map_err(Problem::internal)?;
     let own = challenge.opening().session == browser.session.id
         && challenge.statement().purpose == Purpose::Enrolment
         && match browser.session.signed_in() {

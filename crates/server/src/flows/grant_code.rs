@@ -15,7 +15,7 @@ use counterfoil_oauth::{
     error::{ErrorCode, OAuthError},
     grant::{CodeGrant, GrantedTransaction},
 };
-use counterfoil_store::{CodeRecord, Tx};
+use counterfoil_store::{Body, CodeRecord, Tx};
 
 /// On whose behalf, and on what grounds, a code is granted.
 pub struct Grounds<'a> {
@@ -73,7 +73,7 @@ pub fn grant_code(app: &App, tx: &mut Tx, grounds: Grounds<'_>, now: Time) -> Re
         login: grounds.login,
         challenge: grounds.challenge,
         expires_at,
-        body: serde_json::to_value(&granted).map_err(error::internal)?,
+        body: Body::of(&granted).map_err(error::internal)?,
     });
     let event = app.event(
         now,

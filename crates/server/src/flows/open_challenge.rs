@@ -24,7 +24,7 @@ use counterfoil_core::{
     transaction::Transaction,
 };
 use counterfoil_oauth::authorize::AuthorizationRequest;
-use counterfoil_store::{ChallengeRecord, Tx};
+use counterfoil_store::{Body, ChallengeRecord, Tx};
 use serde_json::{Value, json};
 
 /// What a challenge is to be about.
@@ -202,7 +202,7 @@ pub fn record(challenge: &Challenge, version: i64) -> Result<ChallengeRecord, Pr
         decision: challenge.statement().decision_id,
         state: challenge.state().name().to_owned(),
         expires_at: challenge.expires_at(),
-        body: serde_json::to_value(challenge).map_err(Problem::internal)?,
+        body: Body::of(challenge).map_err(Problem::internal)?,
         version,
     })
 }

@@ -209,7 +209,7 @@ async fn confirmation<T>(
         return Ok(None);
     }
     let Some(found) = app.store.challenge_of_decision(browser.session.id, row.id).await? else { return Ok(None) };
-    let challenge: Challenge = serde_json::from_value(found.body).map_err(Problem::internal)?;
+    let challenge: Challenge = found.body.read().map_err(Problem::internal)?;
     let spent = app.store.redemption(challenge.id()).await?;
     let (at, outcome) = match challenge.state() {
         ChallengeState::Proven { at, .. } => {

@@ -18,7 +18,7 @@ use counterfoil_oauth::{
     form::Form,
     par::{self, PushedResponse},
 };
-use counterfoil_store::{PushedRequest, SpendKey, Tx};
+use counterfoil_store::{Body, PushedRequest, SpendKey, Tx};
 
 use super::error;
 
@@ -49,7 +49,7 @@ pub async fn push(
         id: digest.to_string(),
         client_id: client.id().to_owned(),
         expires_at: now.plus_seconds(limits::PUSHED_REQUEST_SECONDS),
-        body: serde_json::to_value(&request).map_err(error::internal)?,
+        body: Body::of(&request).map_err(error::internal)?,
     });
     let event = app.event(
         now,

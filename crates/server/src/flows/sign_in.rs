@@ -112,7 +112,7 @@ async fn begin<T>(app: &App, browser: &Browser<T>, to: String) -> Result<UnderWa
 /// The open sign-in of this session.
 async fn under_way<T>(app: &App, browser: &Browser<T>, id: ChallengeId) -> Result<UnderWay, Problem> {
     let record = app.store.challenge(id).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
-    let challenge: Challenge = serde_json::from_value(record.body.clone()).map_err(Problem::internal)?;
+    let challenge: Challenge = record.body.read().map_err(Problem::internal)?;
     if challenge.opening().session != browser.session.id {
         return Err(Problem::new(Kind::OTHER_DEVICE));
     }
@@ -341,7 +341,7 @@ async fn after_password<T>(
     let (id, event) = open_challenge(app, &mut tx, next, None)?;
     tx.commit(&app.store, event).await?;
     let record = app.store.challenge(id).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
-    let challenge = serde_json::from_value(record.body).map_err(Problem::internal)?;
+    let challenge = record.body.read().map_err(Problem::internal)?;
     step(app, browser, &begun, challenge, under_way.request.as_ref()).await
 }
 

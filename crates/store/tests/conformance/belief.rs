@@ -24,7 +24,7 @@ async fn what_somebody_wrote_into_the_way_of_an_authorization_is_refused(house: 
         id: "request".to_owned(),
         client_id: "treasury".to_owned(),
         expires_at: house.now().plus_seconds(300),
-        body: serde_json::json!({}),
+        body: counterfoil_store::Body::of(&serde_json::json!({})).unwrap(),
     };
     people::register_client(&house, &store).await;
     commit(&house, &store, |tx| {
@@ -80,7 +80,7 @@ async fn a_revoked_token_spends_nothing(house: House) {
         issued_at: house.now(),
         expires_at: house.now().plus_seconds(60),
         revoked_at: None,
-        body: serde_json::json!({}),
+        body: counterfoil_store::Body::of(&serde_json::json!({})).unwrap(),
     };
     people::register_client(&house, &store).await;
     commit(&house, &store, |tx| {

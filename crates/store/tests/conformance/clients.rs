@@ -28,7 +28,7 @@ fn token(house: &House, login: Option<LoginId>) -> TokenRecord {
         issued_at: house.now(),
         expires_at: house.now().plus_seconds(300),
         revoked_at: None,
-        body: serde_json::json!({}),
+        body: counterfoil_store::Body::of(&serde_json::json!({})).unwrap(),
     }
 }
 
@@ -49,7 +49,7 @@ async fn nothing_is_issued_to_a_client_that_is_not_registered(house: House) {
         id: id.to_owned(),
         client_id: people::client().client_id,
         expires_at: house.now().plus_seconds(300),
-        body: serde_json::json!({}),
+        body: counterfoil_store::Body::of(&serde_json::json!({})).unwrap(),
     };
     for registered in [true, false] {
         if !registered {

@@ -79,7 +79,7 @@ async fn every_noun_comes_back_as_it_went_in(house: House) {
         id: "request".to_owned(),
         client_id: "treasury".to_owned(),
         expires_at: now.plus_seconds(300),
-        body: serde_json::json!({"scope": "openid"}),
+        body: counterfoil_store::Body::of(&serde_json::json!({"scope": "openid"})).unwrap(),
     };
     let code = people::code(now, &person.login);
     let token = TokenRecord {
@@ -93,7 +93,7 @@ async fn every_noun_comes_back_as_it_went_in(house: House) {
         issued_at: now,
         expires_at: now.plus_seconds(300),
         revoked_at: None,
-        body: serde_json::json!({"acr": "phr"}),
+        body: counterfoil_store::Body::of(&serde_json::json!({"acr": "phr"})).unwrap(),
     };
     people::register_client(&house, &store).await;
     let mut tx = Tx::new(now);

@@ -130,7 +130,7 @@ pub fn challenge(now: Time, session: SessionId, subject: SubjectId, decision: Op
         decision,
         state: "open".to_owned(),
         expires_at: now.plus_seconds(300),
-        body: serde_json::json!({"statement": "what is signed"}),
+        body: counterfoil_store::Body::of(&serde_json::json!({"statement": "what is signed"})).unwrap(),
         version: 0,
     }
 }
@@ -155,7 +155,7 @@ pub fn code(now: Time, login: &Login) -> CodeRecord {
         login: login.id,
         challenge: None,
         expires_at: now.plus_seconds(60),
-        body: serde_json::json!({}),
+        body: counterfoil_store::Body::of(&serde_json::json!({})).unwrap(),
     }
 }
 
