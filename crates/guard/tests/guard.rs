@@ -102,7 +102,7 @@ async fn tokens_that_are_not_for_this_caller_api_or_time_are_refused() {
         change(&mut claims);
         issuer.sign(&claims)
     };
-    let forged = counterfoil_oauth::access_token::issue(&issuer::key(), &good).unwrap();
+    let forged = counterfoil_oauth::access_token::issue(&issuer::key(), &good).unwrap().0;
     let sound = with(&|_| {});
     let (head, signature) = sound.rsplit_once('.').unwrap();
     let flipped = format!("{head}.{}{}", if signature.starts_with('A') { 'B' } else { 'A' }, &signature[1..]);

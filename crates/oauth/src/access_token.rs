@@ -107,17 +107,21 @@ impl AccessTokenError {
     }
 }
 
-/// Signs a token.
+/// Signs a token. Also gives what verifying it would give: whoever has just signed it need not.
 ///
 /// # Errors
 /// [`SignError`], also when it came out larger than any verifier takes.
-pub fn issue(signer: &dyn Signer, claims: &AccessTokenClaims) -> Result<String, SignError> {
+pub fn issue(signer: &dyn Signer, claims: &AccessTokenClaims) -> Result<(String, VerifiedAccessToken), SignError> {
     let token = sign(signer, TYP, claims)?;
-    if token.len() <= TOKEN_BYTES { Ok(token) } else { Err(SignError) }
+    if token.len() > TOKEN_BYTES {
+        return Err(SignError);
+    }
+    let verified = VerifiedAccessToken { claims: claims.clone(), digest: Digest::of(token.as_bytes()) };
+    Ok((token, verified))
 }
 
 /// A token that we made, for this audience, and that has not expired. Possession is another matter: see
-/// [`VerifiedAccessToken::bound`]. Only [`verify`] makes one.
+/// [`VerifiedAccessToken::bound`]. Only [`verify`] and [`issue`] make one.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub struct VerifiedAccessToken {

@@ -1,12 +1,12 @@
 //! What is remembered for a moment, so that a question does not cost three reads: verified tokens until they end, people
 //! and sessions for a second. Spending and issuing never rely on it: their conditions are checked in the database.
 
-use crate::flows::decide::credential;
+use crate::flows::decide::{Record, credential};
 use counterfoil_core::{
     authenticator::webauthn::Credential,
     digest::Digest,
     enrolled::Enrolled,
-    id::{LoginId, SubjectId, TokenId},
+    id::{DecisionId, LoginId, SubjectId, TokenId},
     limits,
     session::{Login, Session},
     subject::Subject,
@@ -26,6 +26,8 @@ use std::{
 const TOKENS: u64 = 100_000;
 /// People and sessions remembered at most.
 const PEOPLE: u64 = 100_000;
+/// Decisions remembered at most; each is some kilobytes.
+const DECISIONS: u64 = 4_000;
 /// DESIGN §6 "Reach": nodes learn within a second.
 const STALE: Duration = Duration::from_secs(1);
 
@@ -63,6 +65,8 @@ pub struct Facts {
     pub people: Cache<SubjectId, Arc<Person>>,
     /// By the login that they came from, as tokens name it.
     pub sessions: Cache<LoginId, Arc<SessionView>>,
+    /// Recorded decisions that somebody acts upon. They never change.
+    pub decisions: Cache<DecisionId, Arc<Record>>,
     /// How often tokens were forgotten: who reads one meanwhile must read it again.
     forgotten: AtomicU64,
     /// How many links were wrong, by where they came from. What a restart forgets does no harm: nobody guesses 256 bits.
@@ -82,6 +86,10 @@ impl Facts {
                 .build(),
             people: Cache::builder().max_capacity(PEOPLE).time_to_live(STALE).build(),
             sessions: Cache::builder().max_capacity(PEOPLE).time_to_live(STALE).build(),
+            decisions: Cache::builder()
+                .max_capacity(DECISIONS)
+                .time_to_live(Duration::from_secs(limits::DECISION_SECONDS.unsigned_abs()))
+                .build(),
             forgotten: AtomicU64::new(0),
             wrong_links: Cache::builder()
                 .max_capacity(limits::INVITATION_GUESSERS)
@@ -100,6 +108,19 @@ impl Facts {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
         // The cache was built to take such closures, so the call cannot fail.
         let _ = self.tokens.invalidate_entries_if(move |_, token| token.claims().lineage == Some(login));
+    }
+
+    /// Remembers a token that was good when tokens had been forgotten so often. If more have been since, this one may be among
+    /// them: it is not remembered, and the answer is no.
+    pub fn remember_token(&self, token: Arc<VerifiedAccessToken>, forgotten: u64) -> bool {
+        let digest = token.digest();
+        self.tokens.insert(digest, token);
+        // A revocation that was learnt before the insertion found nothing to forget.
+        let unchanged = self.forgotten() == forgotten;
+        if !unchanged {
+            self.tokens.invalidate(&digest);
+        }
+        unchanged
     }
 
     /// How often tokens were forgotten so far.

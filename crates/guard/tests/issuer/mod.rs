@@ -138,7 +138,7 @@ impl TestIssuer {
 
     pub fn sign(&self, claims: &AccessTokenClaims) -> String {
         let signer = self.signer.lock().unwrap().clone();
-        access_token::issue(signer.as_ref(), claims).unwrap()
+        access_token::issue(signer.as_ref(), claims).unwrap().0
     }
 
     pub fn config(&self, external_url: &str) -> Config {

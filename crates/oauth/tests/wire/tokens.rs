@@ -53,7 +53,7 @@ fn transaction(claims: AccessTokenClaims) -> AccessTokenClaims {
 #[test]
 fn an_access_token_says_what_rfc_9068_and_the_design_want() {
     let (ours, holder) = (signer(), signer());
-    let token = access_token::issue(&ours, &transaction(claims(&holder))).unwrap();
+    let token = access_token::issue(&ours, &transaction(claims(&holder))).unwrap().0;
     let verified = access_token::verify(&token, &jwks(&ours), &issuer(), Some(API), NOW).unwrap();
     assert_eq!(verified.claims(), &transaction(claims(&holder)));
     assert_eq!(verified.subject(), Some(SubjectId::new(NOW, [1; 10])));
@@ -104,13 +104,14 @@ fn each_check_of_an_access_token_refuses_alone() {
         ("details alone", AccessTokenClaims { txn: None, ..with_transaction }, AccessTokenError::Transaction),
     ];
     for (name, claims, refused) in cases {
-        let token = access_token::issue(&ours, &claims).unwrap();
+        let token = access_token::issue(&ours, &claims).unwrap().0;
         let result = access_token::verify(&token, &jwks(&ours), &issuer(), Some(API), NOW);
         assert_eq!(result.err(), Some(refused.clone()), "{name}");
         assert_eq!(refused.to_oauth().code(), ErrorCode::InvalidToken);
     }
-    let token = access_token::issue(&ours, &good).unwrap();
-    assert!(access_token::verify(&token, &jwks(&ours), &issuer(), None, NOW).is_ok(), "the caller looks at aud");
+    let (token, own) = access_token::issue(&ours, &good).unwrap();
+    let verified = access_token::verify(&token, &jwks(&ours), &issuer(), None, NOW);
+    assert_eq!(verified, Ok(own), "who signs knows what whoever verifies learns; the caller looks at aud");
     let stranger = access_token::verify(&token, &jwks(&signer()), &issuer(), Some(API), NOW);
     assert_eq!(stranger.err(), Some(AccessTokenError::Jose(JoseError::UnknownKey)));
 }
@@ -175,7 +176,7 @@ fn a_clients_own_token_has_no_subject() {
         auth_time: None,
         ..claims(&holder)
     };
-    let token = access_token::issue(&ours, &own).unwrap();
+    let token = access_token::issue(&ours, &own).unwrap().0;
     let verified = access_token::verify(&token, &jwks(&ours), &issuer(), Some(API), NOW).unwrap();
     assert_eq!(verified.subject(), None);
     assert!(verified.has_scope("profile") && !verified.has_scope("prof"));
@@ -210,7 +211,7 @@ fn id_tokens_are_for_one_client_and_one_request() {
     ] {
         assert_eq!(verify(client, nonce, seconds), Err(IdTokenError::NotOurs), "{client} {nonce:?} {seconds}");
     }
-    let access = access_token::issue(&ours, &claims(&signer())).unwrap();
+    let access = access_token::issue(&ours, &claims(&signer())).unwrap().0;
     let mistaken = id_token::verify(&access, &jwks(&ours), &issuer(), API, None, NOW);
     assert_eq!(mistaken, Err(IdTokenError::Jose(JoseError::Type)));
     let swapped = access_token::verify(&token, &jwks(&ours), &issuer(), None, NOW);

@@ -64,7 +64,7 @@ async fn brought(app: &App, front: &FrontChannel, now: Time) -> Result<Brought, 
     let unknown = || Problem::new(Kind::REQUEST_UNKNOWN);
     let reference = RequestUri::parse(&front.request_uri).map_err(|_| unknown())?;
     let stored = app.store.pushed_request(&reference.digest().to_string()).await?.ok_or_else(unknown)?;
-    let request: AuthorizationRequest = serde_json::from_value(stored.body.clone()).map_err(Problem::internal)?;
+    let request: AuthorizationRequest = stored.body.read().map_err(Problem::internal)?;
     let directory = app.directory.load();
     let client = directory.client(&stored.client_id).ok_or_else(unknown)?;
     if stored.client_id != front.client_id || now >= stored.expires_at || !still_allowed(&request, client) {
@@ -115,7 +115,7 @@ async fn answer_decision(
     lodged: Record,
     signed_in: &SignedIn,
 ) -> Result<String, Problem> {
-    let input = decide::renewed(app, lodged.input, &browser.session, signed_in.login, browser.visit.now).await?;
+    let input = decide::renewed(app, &lodged.input, &browser.session, signed_in.login, browser.visit.now).await?;
     let decided = decide::judge(app, input, app.pack.load_full());
     let for_transaction = brought.request.authorization_details.is_some();
     match &decided.decision {

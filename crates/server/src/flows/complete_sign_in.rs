@@ -167,7 +167,7 @@ async fn decided_enough<T>(
     let now = browser.visit.now;
     let Some(id) = request.decision_id else { return Ok(true) };
     let Some(lodged) = decide::recorded(app, id).await? else { return Ok(false) };
-    let input = decide::renewed(app, lodged.input, session, login, now).await?;
+    let input = decide::renewed(app, &lodged.input, session, login, now).await?;
     let decided = decide::judge(app, input, app.pack.load_full());
     decided.also_record(app, tx, actor(browser))?;
     tx.about("decision", id);

@@ -147,10 +147,15 @@ struct RecordRef<'a> {
     answer: &'a Answer,
 }
 
-/// What was recorded of a decision, to act upon.
-pub async fn recorded(app: &App, id: DecisionId) -> Result<Option<Record>, Problem> {
+/// What was recorded of a decision, to act upon. It never changes, so what was read and believed once is remembered for a while.
+pub async fn recorded(app: &App, id: DecisionId) -> Result<Option<Arc<Record>>, Problem> {
+    if let Some(record) = app.facts.decisions.get(&id) {
+        return Ok(Some(record));
+    }
     let Some(found) = app.store.decision(id).await? else { return Ok(None) };
-    serde_json::from_str(&found.record.body).map(Some).map_err(Problem::internal)
+    let record: Arc<Record> = Arc::new(serde_json::from_str(&found.record.body).map_err(Problem::internal)?);
+    app.facts.decisions.insert(id, Arc::clone(&record));
+    Ok(Some(record))
 }
 
 /// A person and what they can prove with, at most a second old.
@@ -169,7 +174,7 @@ pub async fn person(app: &App, id: SubjectId) -> Result<Option<Arc<Person>>, Pro
 /// and on what is as it was lodged.
 pub async fn renewed(
     app: &App,
-    lodged: DecisionInput,
+    lodged: &DecisionInput,
     session: &Session,
     login: LoginId,
     now: Time,
@@ -189,7 +194,7 @@ pub async fn renewed(
         resource: resource_facts(app, &lodged.resource.kind, &lodged.resource.id),
         moved: Vec::new(),
         approvers_available: 0,
-        ..lodged
+        ..lodged.clone()
     })
 }
 
@@ -229,7 +234,7 @@ pub fn enrolled_facts(person: &Person, now: Time) -> Vec<EnrolledAuthenticator> 
 
 /// The passkey behind an authenticator, if it is one.
 pub fn credential(authenticator: &Enrolled) -> Option<Credential> {
-    (authenticator.method == Method::Passkey).then(|| serde_json::from_value(authenticator.public.clone()).ok())?
+    (authenticator.method == Method::Passkey).then(|| Credential::deserialize(&authenticator.public).ok())?
 }
 
 /// What this person could enrol now, and what it would be worth: never more than what the session has shown.

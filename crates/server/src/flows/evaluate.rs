@@ -169,13 +169,9 @@ pub async fn remembered(app: &App, text: &str, now: Time) -> Result<Option<Arc<V
         return Ok(None);
     }
     let token = Arc::new(token);
-    app.facts.tokens.insert(digest, Arc::clone(&token));
-    // A revocation that was learnt between the read and the insertion found nothing to forget.
-    if app.facts.forgotten() != forgotten {
-        app.facts.tokens.invalidate(&digest);
-        if !is_good(app, id).await? {
-            return Ok(None);
-        }
+    // Not remembered: something was revoked meanwhile, perhaps this.
+    if !app.facts.remember_token(Arc::clone(&token), forgotten) && !is_good(app, id).await? {
+        return Ok(None);
     }
     Ok(Some(token))
 }

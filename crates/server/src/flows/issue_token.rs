@@ -19,8 +19,8 @@ use counterfoil_oauth::{
     id_token::{self, IdTokenClaims},
     token_request::{CodeRequest, TokenRequest, TokenResponse, TokenType},
 };
-use counterfoil_store::{CodeRecord, CommitError, Refusal, TokenRecord, Tx};
-use std::collections::BTreeSet;
+use counterfoil_store::{Body, CodeRecord, CommitError, Refusal, TokenRecord, Tx};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Answers a token request of a client that authenticated, with a proof of the key that the token will be bound to.
 pub async fn issue_token(
@@ -46,7 +46,7 @@ async fn for_code(
     now: Time,
 ) -> Result<TokenResponse, OAuthError> {
     let record = app.store.code(&request.code.digest()).await.map_err(error::read)?.ok_or_else(grant::unknown_code)?;
-    let granted: CodeGrant = serde_json::from_value(record.body.clone()).map_err(error::internal)?;
+    let granted: CodeGrant = record.body.read().map_err(error::internal)?;
     let checked = match granted.check(client, request, dpop, now) {
         Ok(checked) => checked,
         Err(refusal) => {
@@ -72,9 +72,10 @@ async fn for_code(
         issued_at: now,
         expires_at: Time::from_seconds(claims.exp),
         revoked_at: None,
-        body: serde_json::to_value(&claims).map_err(error::internal)?,
+        body: Body::of(&claims).map_err(error::internal)?,
     });
     let event = issued(app, &claims, Some(checked.grant().subject), Some(checked.grant().login), now);
+    let forgotten = app.facts.forgotten();
     if let Err(refused) = tx.commit(&app.store, event).await {
         if refused.spent().is_some_and(|key| key.starts_with("code:")) {
             revoke_all(app, &record, now).await;
@@ -89,7 +90,7 @@ async fn for_code(
     }
     let id_token = id_token(app, &checked, now)?;
     let details = claims.authorization_details.clone();
-    respond(app, &claims, id_token, details)
+    respond(app, &claims, id_token, details, forgotten)
 }
 
 fn code_claims(app: &App, checked: &CheckedGrant, now: Time) -> AccessTokenClaims {
@@ -173,11 +174,12 @@ async fn for_client(
         issued_at: now,
         expires_at: Time::from_seconds(claims.exp),
         revoked_at: None,
-        body: serde_json::to_value(&claims).map_err(error::internal)?,
+        body: Body::of(&claims).map_err(error::internal)?,
     });
     let event = issued(app, &claims, None, None, now);
+    let forgotten = app.facts.forgotten();
     tx.commit(&app.store, event).await.map_err(error::commit)?;
-    respond(app, &claims, None, None)
+    respond(app, &claims, None, None, forgotten)
 }
 
 fn scope(scopes: &BTreeSet<String>) -> Option<String> {
@@ -204,14 +206,18 @@ fn issued(
     app.event(now, Actor::Client { client_id: claims.client_id.clone() }, kind)
 }
 
+/// `forgotten`: how often tokens had been forgotten before this one was committed.
 fn respond(
     app: &App,
     claims: &AccessTokenClaims,
     id_token: Option<String>,
     authorization_details: Option<counterfoil_oauth::rar::AuthorizationDetails>,
+    forgotten: u64,
 ) -> Result<TokenResponse, OAuthError> {
+    let (access_token, verified) = access_token::issue(&app.keys.tokens, claims).map_err(error::internal)?;
+    app.facts.remember_token(Arc::new(verified), forgotten);
     Ok(TokenResponse {
-        access_token: access_token::issue(&app.keys.tokens, claims).map_err(error::internal)?,
+        access_token,
         token_type: TokenType::DPoP,
         expires_in: claims.exp - claims.iat,
         scope: claims.scope.clone(),

@@ -1,6 +1,7 @@
 //! What happens to an account is told at every address of its owner, independently of the session it happened in
 //! (SP 800-63B-4 §4.6), with how to disown it.
 
+use super::decide;
 use crate::{app::App, problem::Problem};
 use counterfoil_core::{
     audit::event::{Actor, Event, EventKind, NoticeAbout},
@@ -44,7 +45,8 @@ pub async fn notify(
     now: Time,
 ) -> Result<Told, Problem> {
     let about = about.into();
-    let lang = app.store.subject(subject).await?.map_or_else(|| "en".to_owned(), |person| person.lang);
+    let lang =
+        decide::person(app, subject).await?.map_or_else(|| "en".to_owned(), |person| person.subject.lang.clone());
     let disown = match lang.as_str() {
         "de" => format!(
             "Waren Sie das nicht? Öffnen Sie {}/me selbst im Browser und wählen Sie dort „Das war ich nicht“.",

@@ -92,7 +92,7 @@ async fn first(app: &App, spend: &Spend, now: Time) -> Result<Value, Unspent> {
             .into());
     };
     let record = app.store.challenge(txn).await?.ok_or_else(|| Problem::new(Kind::EXPIRED))?;
-    let challenge: Challenge = serde_json::from_value(record.body.clone()).map_err(Problem::internal)?;
+    let challenge: Challenge = record.body.read().map_err(Problem::internal)?;
     let statement = challenge.statement();
     if !matches!(challenge.state(), ChallengeState::Proven { .. }) {
         return Err(Problem::internal("a token exists for a challenge that was never proven").into());

@@ -51,7 +51,7 @@ pub struct Stored {
 
 /// The proof that a challenge was given, if it was.
 pub fn proof_of(record: &ChallengeRecord) -> Option<ProofFact> {
-    let challenge: Challenge = serde_json::from_value(record.body.clone()).ok()?;
+    let challenge: Challenge = record.body.read().ok()?;
     match challenge.state() {
         ChallengeState::Proven { proof, .. } => Some(proof.clone()),
         _ => None,
@@ -62,7 +62,7 @@ pub fn proof_of(record: &ChallengeRecord) -> Option<ProofFact> {
 pub async fn stored<T>(app: &App, browser: &Browser<T>, id: ChallengeId) -> Result<Stored, Problem> {
     let signed_in = browser.signed_in().map_err(|problem| problem.next(format!("/sign-in?to=/step-up/{id}")))?;
     let record = app.store.challenge(id).await?.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
-    let challenge: Challenge = serde_json::from_value(record.body.clone()).map_err(Problem::internal)?;
+    let challenge: Challenge = record.body.read().map_err(Problem::internal)?;
     if !belongs(app, browser, challenge.opening().session).await? {
         signal(app, browser, &challenge).await?;
         return Err(Problem::new(Kind::OTHER_DEVICE));
@@ -344,7 +344,7 @@ async fn decided_enough<T>(
     };
     let decision = statement.decision_id.ok_or_else(|| Problem::internal("a transaction without a decision"))?;
     let lodged = decide::recorded(app, decision).await?.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
-    let mut input = decide::renewed(app, lodged.input, &browser.session, signed_in.login, now).await?;
+    let mut input = decide::renewed(app, &lodged.input, &browser.session, signed_in.login, now).await?;
     input.transaction.clone_from(transaction);
     input.evidence.proofs.push(proof.clone());
     if let Some(session) = &mut input.session {
