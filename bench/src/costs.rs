@@ -56,26 +56,37 @@ impl Costs {
 
 /// Mean processor time of one call; infinite when a call fails, so that no share is built on it.
 fn cost(call: impl Fn() -> bool + Sync) -> Result<f64> {
-    let before = own_cpu()?;
     let start = Moment::now();
     let again_and_again = || {
-        let mut calls = 0_u32;
+        let (before, mut calls) = (own_cpu()?, 0_u32);
         while start.elapsed() < AT_LEAST {
             for _ in 0..64 {
                 if !call() {
-                    return None;
+                    return Ok((0, Duration::MAX));
                 }
             }
             calls += 64;
         }
-        Some(calls)
+        Ok((calls, own_cpu()?.saturating_sub(before)))
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let calls: Vec<Option<u32>> = std::thread::scope(|scope| {
+    let each: Result<Vec<(u32, Duration)>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(again_and_again)).collect();
-        threads.into_iter().map(|thread| thread.join().ok().flatten()).collect()
+        let died = || Error::other("a measurement died");
+        threads.into_iter().map(|thread| thread.join().map_err(|_| died())?).collect()
     });
-    let calls: Option<u32> = calls.into_iter().sum();
-    let used = microseconds(own_cpu()?.saturating_sub(before));
-    Ok(calls.map_or(f64::INFINITY, |calls| used / f64::from(calls)))
+    let (calls, used) =
+        each?.into_iter().fold((0, 0.0), |(calls, used), (more, took)| (calls + more, used + microseconds(took)));
+    Ok(if calls == 0 { f64::INFINITY } else { used / f64::from(calls) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cost;
+
+    #[test]
+    fn what_fails_costs_everything_and_what_works_something() {
+        assert!(cost(|| false).is_ok_and(f64::is_infinite));
+        assert!(cost(|| std::hint::black_box(true)).is_ok_and(|cost| cost > 0.0 && cost < 1.0));
+    }
 }

@@ -147,17 +147,30 @@ async fn open(demo: &Demo, walker: &mut Walker, number: u64) -> Result<Action> {
 
 async fn redeem(demo: &Demo, journey: &Journey, http: &mut Http, action: &Action) -> Result<()> {
     let uri = format!("{}/payout", demo.text("/pep/audience")?);
-    let canonical = serde_json::to_string(&action.transaction).map_err(Error::other)?;
+    let canonical = serde_json::to_string(&ordered(&action.transaction)).map_err(Error::other)?;
     let body = json!({
         "access_token": action.token,
         "dpop": { "proof": journey.application.proof_for("POST", &uri, &action.token), "method": "POST", "uri": uri },
-        // Members of `Value` are in lexical order and the strings are ASCII: these are the bytes of RFC 8785.
+        // Members are in order, the strings are ASCII and there are no numbers: these are the bytes of RFC 8785.
         "txn_digest": hash(canonical.as_bytes()),
         "redemption_id": random::identifier(),
     });
     let authorization = format!("Bearer {}", demo.text("/pep/api_key")?);
     let headers = [("content-type", "application/json"), ("authorization", authorization.as_str())];
     http.post("/v1/redeem", &headers, body.to_string()).await?.success("/v1/redeem").map(drop)
+}
+
+/// The same with the members of its objects in lexical order, whatever order `Value` keeps in this build.
+fn ordered(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().map(|(name, value)| (name.clone(), ordered(value))).collect();
+            members.sort_by(|(a, _), (b, _)| a.cmp(b));
+            Value::Object(members.into_iter().collect())
+        }
+        Value::Array(values) => values.iter().map(ordered).collect(),
+        other => other.clone(),
+    }
 }
 
 /// The server's processor time since the last step.
