@@ -1,5 +1,5 @@
 //! What is remembered for a moment, so that a question does not cost three reads: verified tokens until they end, people
-//! and sessions for a second. Spending and issuing never rely on it: their conditions are checked in the database.
+//! and sessions for a second, decisions that somebody acts upon for as long as they may be. Spending and issuing never rely on it: their conditions are checked in the database.
 
 use crate::flows::decide::{Record, credential};
 use counterfoil_core::{

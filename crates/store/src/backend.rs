@@ -228,6 +228,14 @@ fn equal(table: &str, columns: &[&str]) -> String {
 }
 
 impl Connection {
+    /// Lets others run before a transaction begins. SQLite's writer has a thread of its own; PostgreSQL's is a task among others and
+    /// waits for the server anyway.
+    pub(crate) fn step_aside(&self) {
+        if let Self::Sqlite(_) = self {
+            std::thread::yield_now();
+        }
+    }
+
     /// Begins a transaction that will write. SQLite takes its lock at once, so that it never has to upgrade one.
     pub(crate) async fn begin(&mut self) -> Result<(), sqlx::Error> {
         match self {

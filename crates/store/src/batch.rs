@@ -60,6 +60,8 @@ pub(crate) enum Broken {
 pub enum Fault {
     /// The connection breaks just before COMMIT is sent: nothing is kept.
     BeforeCommit,
+    /// As [`Self::BeforeCommit`], again and again, until another fault is asked for.
+    BeforeEveryCommit,
     /// COMMIT arrives, its answer does not: kept, and nobody knows.
     AfterCommit,
     /// The process ends just before COMMIT.
@@ -102,7 +104,7 @@ pub(crate) async fn run(
             if outcome.verdicts.iter().any(|verdict| matches!(verdict, Verdict::Kept(_))) {
                 match fault {
                     Some(Fault::DieBeforeCommit) => return Err(Broken::Died),
-                    Some(Fault::BeforeCommit) => {
+                    Some(Fault::BeforeCommit | Fault::BeforeEveryCommit) => {
                         run.torn = true;
                         return Err(Broken::Lost(sqlx::Error::WorkerCrashed));
                     }

@@ -37,6 +37,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 const RECONNECTS: u32 = 20;
 const RECONNECT_PAUSE: Duration = Duration::from_millis(250);
 
+/// How often the writer steps aside before it commits, at most.
+const YIELDS: u32 = 2;
+/// How often in a row a connection may break under a batch before its callers are told. What breaks it may be in the batch itself: a
+/// page of the file that cannot be read.
+const LOSSES: u32 = 3;
+
 /// What the writer receives.
 pub(crate) enum Order {
     /// Work.
@@ -58,6 +64,7 @@ pub(crate) struct Writer {
     statements: Statements,
     line: Option<(Connection, Run)>,
     before: Option<RunId>,
+    losses: u32,
 }
 
 impl Writer {
@@ -83,6 +90,7 @@ impl Writer {
             statements,
             line: None,
             before: None,
+            losses: 0,
         }
     }
 
@@ -114,6 +122,9 @@ impl Writer {
                     Some(Order::Close(done)) => closing = Some(done),
                     None => break,
                 }
+            }
+            if let Some((connection, _)) = &self.line {
+                gather(connection, &orders);
             }
             while waiting.len() < BATCH_UNITS {
                 match orders.try_recv() {
@@ -149,7 +160,10 @@ impl Writer {
             }
             return Some(Vec::new());
         }
-        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let fault = {
+            let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+            if *fault == Some(Fault::BeforeEveryCommit) { *fault } else { fault.take() }
+        };
         let Some((connection, run)) = &mut self.line else { return Some(units) };
         let (id, epoch) = (run.chain.run(), u64::try_from(run.epoch).unwrap_or_default());
         let result = batch::run(connection, &mut self.statements, run, &units, fault).await;
@@ -160,6 +174,7 @@ impl Writer {
             }
             self.pool.forget();
         }
+        self.losses = if matches!(result, Err(Broken::Lost(_))) { self.losses + 1 } else { 0 };
         match result {
             Ok(outcome) => {
                 let kept = outcome.verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Kept(_))).count();
@@ -172,9 +187,16 @@ impl Writer {
             }
             Err(Broken::Unknown(outcome)) => Some(tell(units, outcome.verdicts, |_| Err(CommitError::Unknown))),
             Err(Broken::Again | Broken::Fenced) => Some(units),
-            Err(Broken::Lost(error)) => {
+            Err(Broken::Lost(error)) if self.losses < LOSSES => {
                 tracing::warn!(%error, "the writer lost its connection");
                 Some(units)
+            }
+            Err(Broken::Lost(error)) => {
+                tracing::error!(%error, "the writer lost its connection again and again");
+                for unit in units {
+                    let _ = unit.reply.send(Err(CommitError::Unavailable(error.to_string())));
+                }
+                Some(Vec::new())
             }
             Err(Broken::Died) => None,
             Err(Broken::Statement(error)) if units.len() > 1 => {
@@ -282,6 +304,18 @@ impl Writer {
         let Some(row) = rows.first() else { return Ok(None) };
         let mac: [u8; 32] = row.bytes(1)?.try_into().map_err(|_| sqlx::Error::Decode("a MAC has 32 bytes".into()))?;
         Ok(Some(Predecessor { run, number: u64::try_from(row.int(0)?).unwrap_or_default(), mac: Mac::from_bytes(mac) }))
+    }
+}
+
+/// Waits for who is about to send a unit, as long as more come: what a commit costs is shared by all of its units. On an idle
+/// machine nobody waits.
+fn gather(connection: &Connection, orders: &mpsc::Receiver<Order>) {
+    for _ in 0..YIELDS {
+        let before = orders.len();
+        connection.step_aside();
+        if orders.len() == before {
+            return;
+        }
     }
 }
 

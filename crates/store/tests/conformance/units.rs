@@ -18,6 +18,7 @@ crate::on_both_engines! {
     a_refused_unit_leaves_nothing,
     a_lost_answer_is_unknown_and_never_yes,
     a_connection_that_breaks_before_the_commit_costs_nobody_anything,
+    a_connection_that_breaks_under_every_batch_keeps_nobody_waiting,
     of_64_changes_of_one_row_one_wins,
     a_full_queue_says_busy_and_keeps_its_word_to_the_rest,
     what_begins_together_needs_no_condition,
@@ -84,6 +85,18 @@ async fn a_connection_that_breaks_before_the_commit_costs_nobody_anything(house:
     let sequenced = Sequencer::new(store.clone()).step(&crate::log::TestLog::new()).await.unwrap();
     assert!(sequenced.refused.is_empty());
     assert_eq!(sequenced.size, 3, "two runs began, one unit");
+}
+
+async fn a_connection_that_breaks_under_every_batch_keeps_nobody_waiting(house: House) {
+    let store = house.open("a").await;
+    store.fail_next(Fault::BeforeEveryCommit);
+    assert!(matches!(put_group(&house, &store, "never").await, Err(CommitError::Unavailable(_))));
+    // It ends with this one more, which is kept in a run of its own.
+    store.fail_next(Fault::BeforeCommit);
+    put_group(&house, &store, "later").await.unwrap();
+    assert!(store.group("never").await.unwrap().is_none());
+    assert!(store.group("later").await.unwrap().is_some());
+    store.close().await;
 }
 
 async fn of_64_changes_of_one_row_one_wins(house: House) {
