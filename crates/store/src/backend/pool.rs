@@ -8,7 +8,7 @@ use std::{future::Future, sync::Arc};
 #[derive(Clone)]
 pub(crate) enum Pool {
     Sqlite(Arc<File>),
-    Postgres(Server),
+    Postgres(Arc<Server>),
 }
 
 impl Pool {
@@ -17,7 +17,7 @@ impl Pool {
         if url.starts_with("sqlite:") {
             File::open(url, create).await.map(Self::Sqlite)
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            Server::open(url).await.map(Self::Postgres)
+            Server::open(url).await.map(|server| Self::Postgres(Arc::new(server)))
         } else {
             Err(sqlx::Error::Configuration("a database URL starts with sqlite: or postgres:".into()))
         }

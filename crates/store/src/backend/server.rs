@@ -27,7 +27,6 @@ const CONNECT_PAUSE: Duration = Duration::from_millis(250);
 /// Statements kept prepared per connection: the verbs of a busy writer times every number of rows.
 const STATEMENTS: usize = 1_024;
 /// The server, for reading, and the way to more connections.
-#[derive(Clone)]
 pub(crate) struct Server {
     target: PgConnectOptions,
     readers: Arc<Readers>,
