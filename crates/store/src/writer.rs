@@ -193,6 +193,8 @@ impl Writer {
             }
             Err(Broken::Lost(error)) => {
                 tracing::error!(%error, "the writer lost its connection again and again");
+                // The next batch may be without what broke it.
+                self.losses = 0;
                 for unit in units {
                     let _ = unit.reply.send(Err(CommitError::Unavailable(error.to_string())));
                 }
