@@ -11,6 +11,7 @@ use std::sync::Arc;
 /// Rows of one statement of SQLite at most; and values of any, far below SQLite's bound of 32,766.
 const ROWS: usize = 64;
 const VALUES: usize = 8_192;
+
 /// One bound value. Cheap to clone, because a batch may have to run again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Value {

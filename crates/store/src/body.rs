@@ -45,7 +45,7 @@ impl<'de> Deserialize<'de> for Body {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used)] // a test that cannot go on should stop
 mod tests {
     use super::*;
 
