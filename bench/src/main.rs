@@ -36,7 +36,7 @@ at half its own maximum (open loop). Prints a table and writes FILE (bench/resul
   --seconds N      of one run, 10
   --rounds N       runs of each side, 5
   --connections N  64
-  --only TEXT      scenarios whose name contains it, or one of several with commas between
+  --only TEXT      scenarios whose name contains it, or one of several with semicolons between
   --out FILE       where results go; `-` writes none
 ";
 

@@ -54,7 +54,7 @@ impl Options {
     }
 
     fn wants(&self, name: &str) -> bool {
-        self.only.split(',').any(|part| name.contains(part))
+        self.only.split(';').any(|part| name.contains(part))
     }
 
     fn plan(&self) -> Plan {
@@ -195,8 +195,11 @@ mod tests {
     fn the_command_line_is_read() {
         let options = Options::parse(&["--seconds", "2", "--rounds", "3", "--out", "-"]).unwrap();
         assert_eq!((options.seconds, options.rounds, options.connections, options.out), (2, 3, 64, None));
-        let some = Options::parse(&["--only", "path,steps up"]).unwrap();
-        assert_eq!(["path", "evaluation that steps up", "start"].map(|name| some.wants(name)), [true, true, false]);
+        let some = Options::parse(&["--only", "path;steps up, SQLite"]).unwrap();
+        assert_eq!(
+            ["path", "evaluation that steps up, SQLite, 30 policies", "start"].map(|name| some.wants(name)),
+            [true, true, false]
+        );
         assert!(Options::parse(&[]).unwrap().wants("start"), "without the option, everything");
         for bad in [&["--seconds"][..], &["--seconds", "0"], &["--rounds", "x"], &["--nope", "1"]] {
             assert!(Options::parse(bad).is_err(), "{bad:?}");
