@@ -33,7 +33,7 @@ pub struct DecisionInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionFacts>,
     /// What has been shown in that session and for the transaction. Empty where there is no session.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::json::is_default")]
     pub evidence: Evidence,
     /// The transaction as it will be executed: one `authorization_details` object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,25 +54,25 @@ pub struct DecisionInput {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
     /// What the asking API says of subject, resource and action; it never overrides what we know.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::json::is_default")]
     pub asserted: Asserted,
     /// Where the request comes from. Only ever tightens.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::json::is_default")]
     pub network: NetworkFacts,
     /// What risk scoring says.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::json::is_default")]
     pub risk: RiskFacts,
     /// What device management says.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::json::is_default")]
     pub posture: Posture,
     /// The subject's authenticators that are in use: neither suspended nor lost.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub enrolled: Vec<EnrolledAuthenticator>,
     /// What the subject could enrol now, and what it would then be worth at most.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub enrollable: Vec<Enrollable>,
     /// How many independent persons could be asked to approve.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::json::is_default")]
     pub approvers_available: u32,
 }
 
@@ -114,13 +114,13 @@ pub struct SubjectFacts {
     #[serde(default)]
     pub suspended: bool,
     /// Names of groups.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
     /// Names of roles in this product.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
     /// A phishing-resistant authenticator was ever enrolled, whatever its ceiling and whatever became of it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ever_phishing_resistant: bool,
 }
 
@@ -145,6 +145,7 @@ pub struct RegisteredResource {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sensitivity: Option<Tier>,
     /// Attributes as the type declares them; absent ones take their defaults.
+    #[serde(skip_serializing_if = "Map::is_empty")]
     pub attributes: Map<String, Value>,
 }
 
@@ -224,10 +225,10 @@ pub struct EnrolledAuthenticator {
     /// The most it can prove.
     pub ceiling: Acr,
     /// It can verify its user.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub user_verifying: bool,
     /// Its key sits in hardware.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hardware_bound: bool,
     /// The channel, mailbox or handset that its codes come through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -242,7 +243,7 @@ pub struct Enrollable {
     /// The most it could prove, given the ceremony that would bind it now.
     pub ceiling: Acr,
     /// Its key would sit in hardware.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hardware_bound: bool,
 }
 

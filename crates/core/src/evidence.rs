@@ -24,8 +24,10 @@ pub struct ProofFact {
     /// The most that this authenticator can ever prove (DESIGN §4 "Ceiling").
     pub ceiling: Acr,
     /// The authenticator verified its user (WebAuthn UV).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub user_verified: bool,
     /// The key cannot leave a device's hardware.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hardware_bound: bool,
     /// The transaction that was signed, if the proof was for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +81,7 @@ pub struct Evidence {
     /// Accepted proofs: of the session, and of the transaction that is being decided.
     pub proofs: Vec<ProofFact>,
     /// Persons who have approved this very transaction by a proof of their own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub approvers: Vec<SubjectId>,
 }
 
@@ -343,7 +346,7 @@ pub struct SessionFacts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered_at: Option<Time>,
     /// What relay signals say.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::json::is_default")]
     pub relay: RelayVerdict,
     /// Its lineage is cut off.
     #[serde(default)]

@@ -52,6 +52,11 @@ pub fn parse_strict(bytes: &[u8], max_depth: usize) -> Result<Value, JsonError> 
     parsed.and_then(|value| reader.end().map(|()| value)).map_err(|error| trace.into_error(&error))
 }
 
+/// Is this what an absent member means? Records leave such members out, so that they are as short as what they say.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// Canonical bytes (RFC 8785) of a value that [`parse_strict`] returned.
 ///
 /// # Errors
