@@ -4,8 +4,11 @@
 //! begins, how a connection is opened, how many rows go into one statement and how they are written there, which error
 //! code says "run it again") stands here and nowhere else.
 
-use crate::table::Kind;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Postgres, Row as _, postgres::PgRow};
+use crate::table::{Kind, Table};
+use sqlx::{
+    AssertSqlSafe, Connection as _, Executor as _, PgConnection, Postgres, Row as _,
+    postgres::{PgArguments, PgRow},
+};
 use std::sync::Arc;
 
 /// Rows of one statement of SQLite at most; and values of any, far below SQLite's bound of 32,766.
@@ -115,6 +118,12 @@ pub(crate) fn failure(error: &sqlx::Error) -> Failure {
     }
 }
 
+/// The server answered that it does not write now: what it was asked is not kept.
+pub(crate) fn refuses_to_write(error: &sqlx::Error) -> bool {
+    // PostgreSQL: read_only_sql_transaction, as after a switchover.
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("25006"))
+}
+
 /// One connection.
 pub(crate) enum Connection {
     Sqlite(Box<embedded::Embedded>),
@@ -135,40 +144,38 @@ pub(crate) enum Cell {
     Null,
 }
 
-macro_rules! bound {
-    ($sql:expr, $values:expr) => {{
-        let mut query = sqlx::query::<Postgres>(AssertSqlSafe($sql));
-        for value in $values {
-            query = match value {
-                Value::Text(text) => query.bind(text.clone()),
-                Value::Int(int) => query.bind(*int),
-                Value::Bytes(bytes) => query.bind(bytes.clone()),
-                Value::NoText => query.bind(None::<String>),
-                Value::NoInt => query.bind(None::<i64>),
-                Value::NoBytes => query.bind(None::<Vec<u8>>),
-                Value::Epoch | Value::Run | Value::Number(_) => {
-                    return Err(wrong_kind());
-                }
-            };
-        }
-        query
-    }};
+type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
+
+fn bound<'q>(mut query: Query<'q>, values: &[Value]) -> Result<Query<'q>, sqlx::Error> {
+    for value in values {
+        query = match value {
+            Value::Text(text) => query.bind(text.clone()),
+            Value::Int(int) => query.bind(*int),
+            Value::Bytes(bytes) => query.bind(bytes.clone()),
+            Value::NoText => query.bind(None::<String>),
+            Value::NoInt => query.bind(None::<i64>),
+            Value::NoBytes => query.bind(None::<Vec<u8>>),
+            Value::Epoch | Value::Run | Value::Number(_) => return Err(wrong_kind()),
+        };
+    }
+    Ok(query)
 }
 
 /// One array for each column.
-macro_rules! bound_arrays {
-    ($sql:expr, $kinds:expr, $rows:expr) => {{
-        let mut query = sqlx::query::<Postgres>(AssertSqlSafe($sql));
-        for (at, kind) in $kinds.iter().enumerate() {
-            let column = $rows.iter().map(|row| row.get(at).unwrap_or(&Value::NoText));
-            query = match kind {
-                Kind::Text => query.bind(column.map(Value::as_text).collect::<Result<Vec<_>, _>>()?),
-                Kind::Int => query.bind(column.map(Value::as_int).collect::<Result<Vec<_>, _>>()?),
-                Kind::Bytes => query.bind(column.map(Value::as_bytes).collect::<Result<Vec<_>, _>>()?),
-            };
-        }
-        query
-    }};
+fn bound_arrays<'q>(
+    mut query: Query<'q>,
+    kinds: impl Iterator<Item = Kind>,
+    rows: &'q [Vec<Value>],
+) -> Result<Query<'q>, sqlx::Error> {
+    for (at, kind) in kinds.enumerate() {
+        let column = rows.iter().map(|row| row.get(at).unwrap_or(&Value::NoText));
+        query = match kind {
+            Kind::Text => query.bind(column.map(Value::as_text).collect::<Result<Vec<_>, _>>()?),
+            Kind::Int => query.bind(column.map(Value::as_int).collect::<Result<Vec<_>, _>>()?),
+            Kind::Bytes => query.bind(column.map(Value::as_bytes).collect::<Result<Vec<_>, _>>()?),
+        };
+    }
+    Ok(query)
 }
 
 mod embedded;
@@ -182,7 +189,12 @@ async fn postgres_rows(
     sql: Arc<str>,
     values: &[Value],
 ) -> Result<Vec<Row>, sqlx::Error> {
-    Ok(bound!(sql, values).fetch_all(connection).await?.into_iter().map(Row::Postgres).collect())
+    Ok(bound(sqlx::query(AssertSqlSafe(sql)), values)?
+        .fetch_all(connection)
+        .await?
+        .into_iter()
+        .map(Row::Postgres)
+        .collect())
 }
 
 /// As many of `left` rows as the bounds allow.
@@ -197,14 +209,19 @@ fn placeholders(rows: usize, width: usize) -> String {
     format!("VALUES {}", vec![row; rows].join(", "))
 }
 
+/// The n-th parameter of PostgreSQL's as values of one column.
+pub(crate) fn array(kind: Kind, n: usize) -> String {
+    let kind = match kind {
+        Kind::Text => "TEXT",
+        Kind::Int => "BIGINT",
+        Kind::Bytes => "BYTEA",
+    };
+    format!("${n}::{kind}[]")
+}
+
 /// `SELECT * FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS u (column1, column2)`.
 fn arrays(kinds: &[Kind]) -> String {
-    let array = |(kind, n): (&Kind, usize)| match kind {
-        Kind::Text => format!("${n}::TEXT[]"),
-        Kind::Int => format!("${n}::BIGINT[]"),
-        Kind::Bytes => format!("${n}::BYTEA[]"),
-    };
-    let arrays: Vec<String> = kinds.iter().zip(1..).map(array).collect();
+    let arrays: Vec<String> = kinds.iter().zip(1..).map(|(kind, n)| array(*kind, n)).collect();
     let columns: Vec<String> = (1..=kinds.len()).map(|n| format!("column{n}")).collect();
     format!("SELECT * FROM UNNEST({}) AS u ({})", arrays.join(", "), columns.join(", "))
 }
@@ -334,7 +351,10 @@ impl Connection {
     ) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(_) => self.execute(sql, rows.concat()).await,
-            Self::Postgres(connection) => bound_arrays!(sql, kinds, rows).execute(connection).await.map(drop),
+            Self::Postgres(connection) => {
+                let query = sqlx::query(AssertSqlSafe(sql));
+                bound_arrays(query, kinds.iter().copied(), rows)?.execute(connection).await.map(drop)
+            }
         }
     }
 
@@ -348,10 +368,31 @@ impl Connection {
         match self {
             Self::Sqlite(_) => self.fetch(sql, rows.concat()).await,
             Self::Postgres(connection) => {
-                let answer = bound_arrays!(sql, kinds, rows).fetch_all(connection).await?;
+                let query = sqlx::query(AssertSqlSafe(sql));
+                let answer = bound_arrays(query, kinds.iter().copied(), rows)?.fetch_all(connection).await?;
                 Ok(answer.into_iter().map(Row::Postgres).collect())
             }
         }
+    }
+
+    /// Can one statement add to several tables? PostgreSQL's can, which saves trips to the server; to SQLite there are none.
+    pub(crate) const fn adds_at_once(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    /// Adds rows to tables by a text that takes `values` first and then one array for each column: whether it answers with a row.
+    pub(crate) async fn add_rows(
+        &mut self,
+        sql: Arc<str>,
+        values: &[Value],
+        additions: &[(&Table, &[Vec<Value>])],
+    ) -> Result<bool, sqlx::Error> {
+        let Self::Postgres(connection) = self else { return Err(wrong_kind()) };
+        let mut query = bound(sqlx::query(AssertSqlSafe(sql)), values)?;
+        for (table, rows) in additions {
+            query = bound_arrays(query, table.columns.iter().map(|(_, kind)| *kind), rows)?;
+        }
+        Ok(query.fetch_optional(connection).await?.is_some())
     }
 
     /// Ends the connection.

@@ -8,7 +8,7 @@
 //! 4. Nothing after the spends can fail for a reason that lies in the units.
 
 use crate::{
-    backend::{Connection, Failure, Value, failure},
+    backend::{Connection, Failure, Value, failure, refuses_to_write},
     error::Refusal,
     statement::{Form, Statements},
     table::{self, Table},
@@ -94,6 +94,9 @@ pub(crate) async fn run(
     units: &[Unit],
     fault: Option<Fault>,
 ) -> Result<Outcome, Broken> {
+    if connection.adds_at_once() && units.iter().all(only_adds) {
+        return add(Batch { connection, statements, run, units }, fault).await;
+    }
     let before = run.next();
     let work = async {
         connection.begin().await?;
@@ -150,6 +153,57 @@ pub(crate) async fn run(
     }
 }
 
+/// Nothing can refuse such a unit, and nothing that stands can be in its way.
+fn only_adds(unit: &Unit) -> bool {
+    unit.conditions.is_empty()
+        && unit.spends.is_empty()
+        && unit.feed.is_empty()
+        && unit.effects.iter().all(|effect| matches!(effect, Effect::Insert { .. }))
+}
+
+/// Runs units that [only add](only_adds) in one statement, which is a transaction of its own: one trip instead of one for each
+/// table and three more. Any error of the server's means that nothing is kept.
+async fn add(mut batch: Batch<'_>, fault: Option<Fault>) -> Result<Outcome, Broken> {
+    let all: Vec<usize> = (0..batch.units.len()).collect();
+    let numbers = batch.numbers(&all);
+    let mut additions: Vec<(&'static Table, Rows)> =
+        batch.effects(&all, &numbers).into_values().map(|(table, _, rows)| (table, rows)).collect();
+    additions.extend(batch.events(&all));
+    let outcome = || {
+        let kept = |n| Verdict::Kept(numbers.get(n).copied().unwrap_or_default());
+        Outcome { verdicts: all.iter().map(kept).collect(), position: None }
+    };
+    match fault {
+        Some(Fault::DieBeforeCommit) => return Err(Broken::Died),
+        Some(Fault::BeforeCommit | Fault::BeforeEveryCommit) => {
+            batch.run.torn = true;
+            return Err(Broken::Lost(sqlx::Error::WorkerCrashed));
+        }
+        _ => {}
+    }
+    let fence = batch.fence(batch.run.next());
+    let added = batch.statements.add(batch.connection, FENCE, fence, &additions).await;
+    match fault {
+        Some(Fault::DieAfterCommit) => return Err(Broken::Died),
+        None if matches!(added, Ok(true)) => return Ok(outcome()),
+        _ => batch.run.torn = true,
+    }
+    match added {
+        Ok(true) => Err(Broken::Unknown(outcome())),
+        Ok(false) => Err(Broken::Fenced),
+        Err(error) => Err(match failure(&error) {
+            Failure::Again => Broken::Again,
+            Failure::Statement => Broken::Statement(error),
+            Failure::Lost if refuses_to_write(&error) => Broken::Lost(error),
+            Failure::Lost => Broken::Unknown(outcome()),
+        }),
+    }
+}
+
+/// This run still writes under the current epoch. Notes its head beside it.
+const FENCE: &str = "UPDATE runs SET head = $1 WHERE id = $2 AND epoch = $3 \
+                     AND epoch = (SELECT number FROM meta WHERE name = 'epoch') RETURNING head";
+
 struct Batch<'a> {
     connection: &'a mut Connection,
     statements: &'a mut Statements,
@@ -161,6 +215,8 @@ struct Batch<'a> {
 type Columns = &'static [&'static str];
 /// Values of rows.
 type Rows = Vec<Vec<Value>>;
+/// Rows by their table's name and the place of what is done among all that is done to it.
+type Grouped = BTreeMap<(&'static str, u8), (&'static Table, Form, Rows)>;
 /// A row, named by its table's address and its key.
 type RowName = (usize, Vec<Value>);
 
@@ -179,17 +235,16 @@ impl Batch<'_> {
             (0..self.units.len()).filter(|n| verdicts.get(*n).is_some_and(Option::is_none)).collect();
         let mut position = None;
         if !kept.is_empty() {
-            let first = self.run.next();
-            let mut number = first;
-            let mut numbers = HashMap::new();
-            for n in &kept {
-                numbers.insert(*n, number);
-                number += self.unit(*n).leaves.len() as u64;
+            let numbers = self.numbers(&kept);
+            for (table, form, rows) in self.effects(&kept, &numbers).into_values() {
+                self.statements.apply(self.connection, form, table, &rows).await?;
             }
-            self.apply_effects(&kept, &numbers).await?;
             position = self.feed(&kept).await?;
-            self.log(&kept).await?;
-            if !self.holds_run(number).await? {
+            for (table, rows) in self.events(&kept) {
+                self.statements.apply(self.connection, Form::Insert, table, &rows).await?;
+            }
+            let fence = self.fence(self.run.next());
+            if self.connection.fetch(Arc::from(FENCE), fence).await?.len() != 1 {
                 return Ok(None);
             }
             for n in kept {
@@ -199,6 +254,17 @@ impl Batch<'_> {
             }
         }
         Ok(Some(Outcome { verdicts: verdicts.into_iter().map(|v| v.unwrap_or(Verdict::Again)).collect(), position }))
+    }
+
+    /// The number of each unit's first event.
+    fn numbers(&self, kept: &[usize]) -> HashMap<usize, u64> {
+        let mut number = self.run.next();
+        let mut numbers = HashMap::new();
+        for n in kept {
+            numbers.insert(*n, number);
+            number += self.unit(*n).leaves.len() as u64;
+        }
+        numbers
     }
 
     fn unit(&self, n: usize) -> &Unit {
@@ -312,17 +378,15 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// This run still writes under the current epoch. Notes its head beside it.
-    async fn holds_run(&mut self, head: u64) -> Result<bool, sqlx::Error> {
-        const FENCE: &str = "UPDATE runs SET head = $1 WHERE id = $2 AND epoch = $3 \
-                             AND epoch = (SELECT number FROM meta WHERE name = 'epoch') RETURNING head";
-        let values = vec![Value::Int(signed(head)), Value::Text(Arc::clone(&self.run.id)), Value::Int(self.run.epoch)];
-        Ok(self.connection.fetch(Arc::from(FENCE), values).await?.len() == 1)
+    /// What [`FENCE`] asks for, with the number of the run's next event.
+    fn fence(&self, head: u64) -> Vec<Value> {
+        vec![Value::Int(signed(head)), Value::Text(Arc::clone(&self.run.id)), Value::Int(self.run.epoch)]
     }
 
-    async fn apply_effects(&mut self, kept: &[usize], numbers: &HashMap<usize, u64>) -> Result<(), sqlx::Error> {
-        // BTreeMap: one order of tables, and of rows in them, for all nodes, so that they rarely deadlock.
-        let mut grouped: BTreeMap<(&str, u8), (&'static Table, Form, Rows)> = BTreeMap::new();
+    /// The rows that effects change, by table and what is done: one order of tables, and of rows in them, for all nodes, so that
+    /// they rarely deadlock.
+    fn effects(&self, kept: &[usize], numbers: &HashMap<usize, u64>) -> Grouped {
+        let mut grouped = Grouped::new();
         for n in kept {
             let number = numbers.get(n).copied().unwrap_or_default();
             for effect in &self.unit(*n).effects {
@@ -336,14 +400,13 @@ impl Batch<'_> {
                 grouped.entry((table.name, order)).or_insert((*table, form, Vec::new())).2.push(row);
             }
         }
-        for (table, form, mut rows) in grouped.into_values() {
+        for (table, form, rows) in grouped.values_mut() {
             rows.sort();
-            if form == Form::Claim {
+            if *form == Form::Claim {
                 rows.dedup_by(|a, b| a.get(..table.keys) == b.get(..table.keys));
             }
-            self.statements.apply(self.connection, form, table, &rows).await?;
         }
-        Ok(())
+        grouped
     }
 
     /// Positions are taken inside the commit that uses them, so that a reader who has seen one has seen all before it.
@@ -370,7 +433,8 @@ impl Batch<'_> {
         Ok(Some(last))
     }
 
-    async fn log(&mut self, kept: &[usize]) -> Result<(), sqlx::Error> {
+    /// Rows of the log: the chain moves on, so what comes of them must be kept, or the run is torn.
+    fn events(&mut self, kept: &[usize]) -> [(&'static Table, Rows); 2] {
         let (mut events, mut mentions) = (Vec::new(), Vec::new());
         let units = self.units;
         for unit in kept.iter().map(|n| &units[*n]) {
@@ -393,9 +457,7 @@ impl Batch<'_> {
         }
         mentions.sort();
         mentions.dedup();
-        self.statements.apply(self.connection, Form::Insert, &table::EVENTS, &events).await?;
-        self.statements.apply(self.connection, Form::Insert, &table::MENTIONS, &mentions).await?;
-        Ok(())
+        [(&table::EVENTS, events), (&table::MENTIONS, mentions)]
     }
 
     /// Puts in what the writer alone knows.
