@@ -210,7 +210,7 @@ fn placeholders(rows: usize, width: usize) -> String {
 }
 
 /// The n-th parameter of PostgreSQL's as values of one column.
-pub(crate) fn array(kind: Kind, n: usize) -> String {
+fn array(kind: Kind, n: usize) -> String {
     let kind = match kind {
         Kind::Text => "TEXT",
         Kind::Int => "BIGINT",
@@ -224,6 +224,23 @@ fn arrays(kinds: &[Kind]) -> String {
     let arrays: Vec<String> = kinds.iter().zip(1..).map(|(kind, n)| array(*kind, n)).collect();
     let columns: Vec<String> = (1..=kinds.len()).map(|n| format!("column{n}")).collect();
     format!("SELECT * FROM UNNEST({}) AS u ({})", arrays.join(", "), columns.join(", "))
+}
+
+/// PostgreSQL's text that adds rows to all of these tables if `fence`, which has so many parameters, finds its row; it answers
+/// with that.
+pub(crate) fn adding(fence: &str, mut parameters: usize, tables: &[&'static Table]) -> Arc<str> {
+    let mut text = format!("WITH fence AS ({fence})");
+    for (n, table) in tables.iter().enumerate() {
+        let mut columns = Vec::with_capacity(table.columns.len());
+        for (_, kind) in table.columns {
+            parameters += 1;
+            columns.push(format!("UNNEST({})", array(*kind, parameters)));
+        }
+        let (name, list, columns) = (table.name, table.list(), columns.join(", "));
+        text.push_str(&format!(", added{n} AS (INSERT INTO {name} ({list}) SELECT {columns} FROM fence)"));
+    }
+    text.push_str(" SELECT * FROM fence");
+    text.into()
 }
 
 /// Writing a column to itself is the one lock that every PostgreSQL-compatible engine has.
@@ -481,6 +498,19 @@ mod tests {
             looking("logins", &["id", "state"], "VALUES (?, ?)"),
             "SELECT logins.id, logins.state FROM (VALUES (?, ?)) AS v CROSS JOIN logins \
              WHERE logins.id = v.column1 AND logins.state = v.column2"
+        );
+    }
+
+    #[test]
+    fn adding_is_one_statement_behind_its_fence() {
+        let tables = [&crate::table::TILES, &crate::table::USERNAMES];
+        assert_eq!(
+            &*adding("UPDATE a SET b = $1 RETURNING b", 1, &tables),
+            "WITH fence AS (UPDATE a SET b = $1 RETURNING b), \
+             added0 AS (INSERT INTO tiles (level, tile, hashes) \
+             SELECT UNNEST($2::BIGINT[]), UNNEST($3::BIGINT[]), UNNEST($4::BYTEA[]) FROM fence), \
+             added1 AS (INSERT INTO usernames (username, subject) \
+             SELECT UNNEST($5::TEXT[]), UNNEST($6::TEXT[]) FROM fence) SELECT * FROM fence"
         );
     }
 

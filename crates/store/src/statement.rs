@@ -2,7 +2,7 @@
 //! many rows go into one statement, and how they are written there, is the engine's own affair.
 
 use crate::{
-    backend::{Connection, Row, Value, array},
+    backend::{Connection, Row, Value, adding},
     table::{Kind, Table},
 };
 use std::{collections::HashMap, sync::Arc};
@@ -103,22 +103,6 @@ impl Statements {
     }
 }
 
-/// The text that adds rows to all of these tables if `fence`, which has so many parameters, finds its row; it answers with that.
-fn adding(fence: &str, mut parameters: usize, tables: &[&'static Table]) -> Arc<str> {
-    let mut text = format!("WITH fence AS ({fence})");
-    for (n, table) in tables.iter().enumerate() {
-        let mut columns = Vec::with_capacity(table.columns.len());
-        for (_, kind) in table.columns {
-            parameters += 1;
-            columns.push(format!("UNNEST({})", array(*kind, parameters)));
-        }
-        let (name, list, columns) = (table.name, table.list(), columns.join(", "));
-        text.push_str(&format!(", added{n} AS (INSERT INTO {name} ({list}) SELECT {columns} FROM fence)"));
-    }
-    text.push_str(" SELECT * FROM fence");
-    text.into()
-}
-
 /// The text that does `form` with `rows`, which stand for a table of values. `insert`: how the engine begins to.
 fn written(form: Form, table: &Table, insert: &str, rows: &str) -> Arc<str> {
     let (name, keys) = (table.name, table.key_list());
@@ -139,18 +123,6 @@ fn written(form: Form, table: &Table, insert: &str, rows: &str) -> Arc<str> {
 mod tests {
     use super::*;
     use crate::table;
-
-    #[test]
-    fn adding_is_one_statement_behind_its_fence() {
-        assert_eq!(
-            &*adding("UPDATE a SET b = $1 RETURNING b", 1, &[&table::TILES, &table::USERNAMES]),
-            "WITH fence AS (UPDATE a SET b = $1 RETURNING b), \
-             added0 AS (INSERT INTO tiles (level, tile, hashes) \
-             SELECT UNNEST($2::BIGINT[]), UNNEST($3::BIGINT[]), UNNEST($4::BYTEA[]) FROM fence), \
-             added1 AS (INSERT INTO usernames (username, subject) \
-             SELECT UNNEST($5::TEXT[]), UNNEST($6::TEXT[]) FROM fence) SELECT * FROM fence"
-        );
-    }
 
     #[test]
     fn putting_replaces_all_but_the_key() {

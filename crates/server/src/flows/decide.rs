@@ -99,6 +99,9 @@ impl Decided {
     }
 }
 
+/// Room for a usual record.
+const RECORD_BYTES: usize = 2_048;
+
 /// What is kept of a decision, and the event that commits to it.
 fn record(app: &App, decided: &Decided, actor: Actor) -> Result<(DecisionRecord, Event), Problem> {
     let Decided { id, decision, input, .. } = decided;
@@ -107,8 +110,10 @@ fn record(app: &App, decided: &Decided, actor: Actor) -> Result<(DecisionRecord,
     let answer = decision.record();
     let (tier, outcome, txn_digest, version) =
         (answer.grounds.tier, answer.outcome, answer.txn_digest, answer.grounds.policy_version);
-    let body = serde_json::to_string(&RecordRef { salt: &URL_SAFE_NO_PAD.encode(salt), input, answer: &answer })
+    let mut body = Vec::with_capacity(RECORD_BYTES);
+    serde_json::to_writer(&mut body, &RecordRef { salt: &URL_SAFE_NO_PAD.encode(salt), input, answer: &answer })
         .map_err(Problem::internal)?;
+    let body = String::from_utf8(body).map_err(Problem::internal)?;
     let kind = EventKind::DecisionMade {
         decision: id,
         record: decision_record_digest(&salt, body.as_bytes()),

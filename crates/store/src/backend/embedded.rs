@@ -7,6 +7,7 @@
 use super::{Cell, Row, Value, wrong_kind};
 use rusqlite::{
     CachedStatement, Connection, OpenFlags, StatementStatus, ToSql,
+    config::DbConfig,
     types::{ToSqlOutput, ValueRef},
 };
 use std::{
@@ -219,6 +220,8 @@ impl File {
         // What a statement would undo is kept in memory, and not in a file that is made and removed for each.
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update_and_check(None, "wal_autocheckpoint", WAL_PAGES, |_| Ok(()))?;
+        // A plan that looked at bound values is made anew for other ones: each read by a verb was prepared again, as measured.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         let hasty = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&hasty);
         connection.progress_handler(HASTY_STEPS, Some(move || asked.load(Ordering::Relaxed)))?;
@@ -360,6 +363,19 @@ mod tests {
         for _ in 0..2_000 {
             assert_eq!(embedded.fetch("SELECT b, b, b FROM t WHERE a = $1", &[Value::text("x")]).unwrap().len(), 1);
         }
+    }
+
+    #[tokio::test]
+    async fn a_statement_is_prepared_once_whatever_is_bound_to_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::open(&format!("sqlite:{}", directory.path().join("a.db").display()), true).await.unwrap();
+        let mut embedded = file.idle().pop().unwrap();
+        embedded.script("CREATE TABLE t (a TEXT PRIMARY KEY, b BIGINT); CREATE INDEX t_by_b ON t (b, a)").unwrap();
+        let sql = "SELECT a FROM t WHERE b = $1 AND a > $2 ORDER BY a LIMIT $3";
+        for n in 0..10 {
+            embedded.fetch(sql, &[Value::Int(n), Value::text(n.to_string()), Value::Int(n)]).unwrap();
+        }
+        assert_eq!(embedded.connection.prepare_cached(sql).unwrap().get_status(StatementStatus::RePrepare), 0);
     }
 
     #[tokio::test]
