@@ -3,7 +3,7 @@
 
 use crate::support::{Engine, House, event, people};
 use counterfoil_core::{limits::WRITER_QUEUE, subject::Group};
-use counterfoil_store::{ChallengeRecord, CommitError, Fault, Refusal, Sequencer, Store, Tx};
+use counterfoil_store::{ChallengeRecord, CommitError, DecisionRecord, Fault, Refusal, Sequencer, Store, Tx};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -25,6 +25,9 @@ crate::on_both_engines! {
     a_spend_under_another_pack_or_by_a_suspended_person_is_refused,
     a_risen_epoch_voids_what_was_open,
     a_writer_of_an_old_epoch_writes_no_more,
+    of_decisions_side_by_side_an_impossible_one_fails_alone,
+    decisions_are_never_kept_in_a_run_of_an_old_epoch,
+    a_decision_whose_answer_is_lost_is_unknown_and_never_yes,
     close_keeps_what_was_queued,
     reads_outlive_the_connections_that_rested,
     a_read_that_nobody_waits_for_spoils_no_other,
@@ -235,6 +238,59 @@ async fn a_writer_of_an_old_epoch_writes_no_more(house: House) {
     put_group(&house, &old, "after").await.unwrap();
     let runs = old.log().runs().await.unwrap();
     assert_eq!(runs.iter().map(|run| run.epoch).collect::<Vec<_>>(), [1, 2], "it began anew, in the new epoch");
+}
+
+async fn record(store: &Store, decision: &DecisionRecord) -> Result<(), CommitError> {
+    let mut tx = Tx::new(decision.at);
+    tx.record_decision(decision);
+    tx.commit(store, people::decided(decision)).await.map(drop)
+}
+
+/// Units that only add are one statement on PostgreSQL; nothing of it is to be kept for one of them that cannot be.
+async fn of_decisions_side_by_side_an_impossible_one_fails_alone(house: House) {
+    let store = house.open("a").await;
+    let subject = people::subject(house.now(), "alice").id;
+    let mut decisions: Vec<DecisionRecord> = (0..20).map(|_| people::decision(house.now(), subject)).collect();
+    record(&store, &decisions[7]).await.unwrap();
+    decisions[7].action = "another".to_owned();
+    let results = futures_util::future::join_all(decisions.iter().map(|decision| record(&store, decision))).await;
+    for (n, result) in results.iter().enumerate() {
+        let fails = matches!(result, Err(CommitError::Internal(_)));
+        assert!(if n == 7 { fails } else { result.is_ok() }, "{n}: {result:?}");
+    }
+    assert_eq!(house.numbers("SELECT COUNT(*) FROM decisions").await, [20]);
+    for decision in &decisions {
+        let found = store.decision(decision.id).await.unwrap().unwrap();
+        assert_eq!(found.record.action, "payout.change");
+    }
+    let sequenced = Sequencer::new(store.clone()).step(&crate::log::TestLog::new()).await.unwrap();
+    assert!(sequenced.refused.is_empty());
+}
+
+async fn decisions_are_never_kept_in_a_run_of_an_old_epoch(house: House) {
+    let store = house.open("old").await;
+    let subject = people::subject(house.now(), "alice").id;
+    house.tamper("UPDATE meta SET number = 2 WHERE name = 'epoch'").await;
+    house.wait_seconds(1);
+    let decisions: Vec<DecisionRecord> = (0..8).map(|_| people::decision(house.now(), subject)).collect();
+    let results = futures_util::future::join_all(decisions.iter().map(|decision| record(&store, decision))).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    for decision in &decisions {
+        let found = store.decision(decision.id).await.unwrap().unwrap();
+        assert_eq!((found.epoch, found.current), (2, true));
+    }
+    let runs = store.log().runs().await.unwrap();
+    assert_eq!(runs.iter().map(|run| (run.epoch, run.head)).collect::<Vec<_>>(), [(1, 1), (2, 9)]);
+}
+
+async fn a_decision_whose_answer_is_lost_is_unknown_and_never_yes(house: House) {
+    let store = house.open("a").await;
+    let decision = people::decision(house.now(), people::subject(house.now(), "alice").id);
+    store.fail_next(Fault::AfterCommit);
+    assert!(matches!(record(&store, &decision).await, Err(CommitError::Unknown)));
+    assert!(store.decision(decision.id).await.unwrap().is_some(), "it was kept, but nobody could know");
+    record(&store, &people::decision(house.now(), people::subject(house.now(), "alice").id)).await.unwrap();
+    assert_eq!(store.log().runs().await.unwrap().len(), 2, "a new run names the one that broke");
 }
 
 async fn close_keeps_what_was_queued(house: House) {
