@@ -7,7 +7,7 @@
 use crate::table::{Kind, Table};
 use sqlx::{
     AssertSqlSafe, Connection as _, Executor as _, PgConnection, Postgres, Row as _,
-    postgres::{PgArguments, PgRow},
+    postgres::{PgArguments, PgDatabaseError, PgRow, PgSeverity},
 };
 use std::sync::Arc;
 
@@ -93,7 +93,7 @@ fn wrong_kind() -> sqlx::Error {
 pub(crate) enum Failure {
     /// Two transactions met (40001, 40P01, SQLITE_BUSY): the same batch may run again.
     Again,
-    /// The connection is gone or the server refuses to write: nothing more can be said on it.
+    /// The connection is gone or the server cannot do what it is asked now: nothing more can be said on it.
     Lost,
     /// The statement itself is wrong for this data.
     Statement,
@@ -109,6 +109,8 @@ pub(crate) fn failure(error: &sqlx::Error) -> Failure {
             Some("5" | "6") => Failure::Again,
             // PostgreSQL: read-only after a switchover, shutting down, connection exceptions.
             Some(code) if code == "25006" || code.starts_with("57P") || code.starts_with("08") => Failure::Lost,
+            // Query cancelled, a lock or resources not to be had: it is the server's trouble, whatever it was asked.
+            Some(code) if code == "57014" || code == "55P03" || code.starts_with("53") => Failure::Lost,
             // SQLite: I/O error, disk full, cannot open.
             Some("10" | "13" | "14") => Failure::Lost,
             _ => Failure::Statement,
@@ -118,10 +120,22 @@ pub(crate) fn failure(error: &sqlx::Error) -> Failure {
     }
 }
 
-/// The server answered that it does not write now: what it was asked is not kept.
-pub(crate) fn refuses_to_write(error: &sqlx::Error) -> bool {
-    // PostgreSQL: read_only_sql_transaction, as after a switchover.
-    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("25006"))
+/// Is certainly nothing kept of a statement that is a transaction of its own and failed thus? It is where nothing was sent, and
+/// where the server lives on to say so: what ends its process or all of it (FATAL, PANIC) may have come after the commit was written.
+pub(crate) fn nothing_kept(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Encode(_) => true,
+        sqlx::Error::Database(database) => database
+            .try_downcast_ref::<PgDatabaseError>()
+            .is_some_and(|error| error.severity() == PgSeverity::Error && speaks_of_the_statement(error.code())),
+        _ => false,
+    }
+}
+
+fn speaks_of_the_statement(code: &str) -> bool {
+    // statement_completion_unknown, connection exceptions, operator intervention but for a cancelled query, internal errors.
+    let others = ["40003", "08", "57", "XX"];
+    code == "57014" || !others.iter().any(|other| code.starts_with(other))
 }
 
 /// One connection.
@@ -499,6 +513,20 @@ mod tests {
             "SELECT logins.id, logins.state FROM (VALUES (?, ?)) AS v CROSS JOIN logins \
              WHERE logins.id = v.column1 AND logins.state = v.column2"
         );
+    }
+
+    #[test]
+    fn only_what_speaks_of_the_statement_says_that_nothing_is_kept() {
+        for code in ["23505", "22003", "40001", "40P01", "25006", "25P02", "57014", "53100", "55P03"] {
+            assert!(speaks_of_the_statement(code), "{code}");
+        }
+        for code in ["40003", "08006", "57P01", "57P02", "XX000", "XX001"] {
+            assert!(!speaks_of_the_statement(code), "{code}");
+        }
+        assert!(nothing_kept(&wrong_kind()), "nothing was sent");
+        for lost in [sqlx::Error::WorkerCrashed, sqlx::Error::Protocol("half an answer".to_owned())] {
+            assert!(!nothing_kept(&lost), "{lost}");
+        }
     }
 
     #[test]

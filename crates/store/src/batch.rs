@@ -8,7 +8,7 @@
 //! 4. Nothing after the spends can fail for a reason that lies in the units.
 
 use crate::{
-    backend::{Connection, Failure, Value, failure, refuses_to_write},
+    backend::{Connection, Failure, Value, failure, nothing_kept},
     error::Refusal,
     statement::{Form, Statements},
     table::{self, Table},
@@ -58,7 +58,7 @@ pub(crate) enum Broken {
 /// Faults that a test asks for; see `Store::fail_next`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The connection breaks just before COMMIT is sent: nothing is kept.
+    /// The connection breaks just before COMMIT is sent: nothing is kept. Where one statement is all, nobody can tell that.
     BeforeCommit,
     /// As [`Self::BeforeCommit`], again and again, until another fault is asked for.
     BeforeEveryCommit,
@@ -86,15 +86,17 @@ impl Run {
     }
 }
 
-/// Runs `units` in one transaction.
+/// Runs `units` in one transaction. `rested`: nobody has heard of the connection for a while, and it may be gone.
 pub(crate) async fn run(
     connection: &mut Connection,
     statements: &mut Statements,
     run: &mut Run,
     units: &[Unit],
+    rested: bool,
     fault: Option<Fault>,
 ) -> Result<Outcome, Broken> {
-    if connection.adds_at_once() && units.iter().all(only_adds) {
+    // Of a connection that is gone BEGIN tells, and costs nobody anything; a statement that commits would be unknown.
+    if !rested && connection.adds_at_once() && units.iter().all(only_adds) {
         return add(Batch { connection, statements, run, units }, fault).await;
     }
     let before = run.next();
@@ -162,7 +164,8 @@ fn only_adds(unit: &Unit) -> bool {
 }
 
 /// Runs units that [only add](only_adds) in one statement, which is a transaction of its own: one trip instead of one for each
-/// table and three more. Any error of the server's means that nothing is kept.
+/// table and three more. It may have been kept
+/// whatever breaks under it; only an error that [speaks of it](nothing_kept) says that it is not.
 async fn add(mut batch: Batch<'_>, fault: Option<Fault>) -> Result<Outcome, Broken> {
     let all: Vec<usize> = (0..batch.units.len()).collect();
     let numbers = batch.numbers(&all);
@@ -177,7 +180,7 @@ async fn add(mut batch: Batch<'_>, fault: Option<Fault>) -> Result<Outcome, Brok
         Some(Fault::DieBeforeCommit) => return Err(Broken::Died),
         Some(Fault::BeforeCommit | Fault::BeforeEveryCommit) => {
             batch.run.torn = true;
-            return Err(Broken::Lost(sqlx::Error::WorkerCrashed));
+            return Err(Broken::Unknown(outcome()));
         }
         _ => {}
     }
@@ -191,12 +194,15 @@ async fn add(mut batch: Batch<'_>, fault: Option<Fault>) -> Result<Outcome, Brok
     match added {
         Ok(true) => Err(Broken::Unknown(outcome())),
         Ok(false) => Err(Broken::Fenced),
-        Err(error) => Err(match failure(&error) {
+        Err(error) if nothing_kept(&error) => Err(match failure(&error) {
             Failure::Again => Broken::Again,
             Failure::Statement => Broken::Statement(error),
-            Failure::Lost if refuses_to_write(&error) => Broken::Lost(error),
-            Failure::Lost => Broken::Unknown(outcome()),
+            Failure::Lost => Broken::Lost(error),
         }),
+        Err(error) => {
+            tracing::warn!(%error, "what became of a batch is not known");
+            Err(Broken::Unknown(outcome()))
+        }
     }
 }
 
@@ -384,7 +390,7 @@ impl Batch<'_> {
     }
 
     /// The rows that effects change, by table and what is done: one order of tables, and of rows in them, for all nodes, so that
-    /// they rarely deadlock.
+    /// they rarely deadlock. (A statement that only adds has an order of its own, and waits for no row but its run's.)
     fn effects(&self, kept: &[usize], numbers: &HashMap<usize, u64>) -> Grouped {
         let mut grouped = Grouped::new();
         for n in kept {

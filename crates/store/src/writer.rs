@@ -22,6 +22,7 @@ use counterfoil_core::{
     id::{EventId, RANDOM_BYTES, RunId},
     limits::BATCH_UNITS,
     seal::Mac,
+    time::Time,
 };
 use std::{
     collections::VecDeque,
@@ -65,7 +66,12 @@ pub(crate) struct Writer {
     line: Option<(Connection, Run)>,
     before: Option<RunId>,
     losses: u32,
+    /// When the connection was last heard of.
+    heard_at: Time,
 }
+
+/// A connection that was silent for so long may be gone.
+const RESTED_SECONDS: i64 = 1;
 
 impl Writer {
     pub(crate) fn new(
@@ -91,6 +97,7 @@ impl Writer {
             line: None,
             before: None,
             losses: 0,
+            heard_at: Time::from_millis(0),
         }
     }
 
@@ -104,6 +111,7 @@ impl Writer {
             return Err(sqlx::Error::Configuration("the database is behind what was signed".into()));
         }
         let run = self.begin_run(&mut connection).await?;
+        self.heard_at = (self.edges.now)();
         self.line = Some((connection, run));
         Ok(())
     }
@@ -166,7 +174,9 @@ impl Writer {
         };
         let Some((connection, run)) = &mut self.line else { return Some(units) };
         let (id, epoch) = (run.chain.run(), u64::try_from(run.epoch).unwrap_or_default());
-        let result = batch::run(connection, &mut self.statements, run, &units, fault).await;
+        let rested = (self.edges.now)().seconds_since(self.heard_at) >= RESTED_SECONDS;
+        let result = batch::run(connection, &mut self.statements, run, &units, rested, fault).await;
+        self.heard_at = (self.edges.now)();
         if run.torn || matches!(result, Err(Broken::Lost(_) | Broken::Unknown(_) | Broken::Fenced)) {
             self.before = Some(id);
             if let Some((connection, _)) = self.line.take() {

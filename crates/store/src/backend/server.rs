@@ -4,7 +4,7 @@
 //! is three trips to the server then, instead of one (decision 21).
 
 use super::{Failure, Row, Value, failure};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection, postgres::PgConnectOptions};
 use std::{
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
@@ -99,7 +99,10 @@ impl Server {
 
     /// A connection of its own, for the writer.
     pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        connect(&self.target).await
+        let mut connection = connect(&self.target).await?;
+        // Whatever the server's or the database's default is: a statement that is a transaction of its own has no BEGIN to say it.
+        connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+        Ok(connection)
     }
 
     /// The rows that answer `sql`. A connection that broke while it rested is nobody's fault: the read is done once more on a new

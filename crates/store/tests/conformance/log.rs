@@ -293,7 +293,7 @@ async fn what_was_told_before_a_crash_is_in_the_log(house: House) {
     for fault in [Fault::DieBeforeCommit, Fault::DieAfterCommit, Fault::BeforeCommit, Fault::AfterCommit] {
         let store = house.open("a").await;
         let now = house.now();
-        let tasks: Vec<_> = (0..400)
+        let tasks: Vec<_> = (0..600)
             .map(|n| {
                 let store = store.clone();
                 tokio::spawn(async move {

@@ -103,6 +103,21 @@ impl House {
         self.clock.fetch_add(seconds * 1000, Ordering::Relaxed);
     }
 
+    /// Ends every connection of stores to PostgreSQL, and waits until they are gone.
+    pub async fn end_connections(&self) {
+        if self.engine != Engine::Postgres {
+            return;
+        }
+        let others = "SELECT CAST(SUM(CASE WHEN pg_terminate_backend(pid) THEN 1 ELSE 0 END) AS BIGINT) FROM pg_stat_activity \
+                      WHERE datname = current_database() AND application_name = 'counterfoil'";
+        assert!(self.numbers(others).await[0] > 1);
+        let alive = "SELECT COUNT(*) FROM pg_stat_activity \
+                     WHERE datname = current_database() AND application_name = 'counterfoil'";
+        while self.numbers(alive).await != [0] {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
     pub fn high_water(&self, node: &str) -> PathBuf {
         self.directory.path().join(format!("{node}.high-water"))
     }
