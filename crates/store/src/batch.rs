@@ -164,8 +164,8 @@ fn only_adds(unit: &Unit) -> bool {
 }
 
 /// Runs units that [only add](only_adds) in one statement, which is a transaction of its own: one trip instead of one for each
-/// table and three more. It may have been kept
-/// whatever breaks under it; only an error that [speaks of it](nothing_kept) says that it is not.
+/// table and three more. It may have been kept whatever breaks under it; only an error that [speaks of it](nothing_kept) says that
+/// it is not.
 async fn add(mut batch: Batch<'_>, fault: Option<Fault>) -> Result<Outcome, Broken> {
     let all: Vec<usize> = (0..batch.units.len()).collect();
     let numbers = batch.numbers(&all);
