@@ -9,11 +9,13 @@ use sqlx::{
     AssertSqlSafe, Connection as _, Executor as _, PgConnection, Postgres, Row as _,
     postgres::{PgArguments, PgDatabaseError, PgRow, PgSeverity},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Rows of one statement of SQLite at most; and values of any, far below SQLite's bound of 32,766.
 const ROWS: usize = 64;
 const VALUES: usize = 8_192;
+/// About as long as a disk takes to keep a commit. What waits is told that much later, and more of it by one commit.
+const ASIDE: Duration = Duration::from_micros(200);
 
 /// One bound value. Cheap to clone, because a batch may have to run again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -277,11 +279,11 @@ fn equal(table: &str, columns: &[&str]) -> String {
 }
 
 impl Connection {
-    /// Lets others run before a transaction begins. SQLite's writer has a thread of its own; PostgreSQL's is a task among others and
-    /// waits for the server anyway.
+    /// Lets others run for a moment before a transaction begins. SQLite's writer has a thread of its own; PostgreSQL's is a task among
+    /// others and waits for the server anyway.
     pub(crate) fn step_aside(&self) {
         if let Self::Sqlite(_) = self {
-            std::thread::yield_now();
+            std::thread::sleep(ASIDE);
         }
     }
 

@@ -26,13 +26,13 @@ use counterfoil_core::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
+use tokio::runtime::Handle;
 
 /// Leaves of one step.
 const STEP: u32 = 16_384;
-/// Events checked before others have a turn: a whole step of them would make requests wait.
-const AT_ONCE: usize = 64;
 /// The pause between steps. Two of them, a commit and a signature fit into the second that DESIGN §7 promises.
 const PAUSE: Duration = Duration::from_millis(250);
 /// A lease is renewed at half of this.
@@ -119,10 +119,26 @@ impl Sequencer {
         Self { store, holder, lease_until: Time::from_millis(0), edge: None, refused: BTreeSet::new() }
     }
 
-    /// Steps for ever. Spawn it; abort it to stop, which is safe anywhere.
-    pub async fn run(mut self, signer: impl Signer + Send + Sync) {
+    /// Steps for ever. Spawn it; abort it to stop, which is safe anywhere: a step that has begun ends by itself.
+    pub async fn run(mut self, signer: impl Signer + Send + Sync + 'static) {
+        let (store, signer, runtime) = (self.store.clone(), Arc::new(signer), Handle::current());
         loop {
-            let wait = match self.step(&signer).await {
+            // To check and hash what a second brings takes milliseconds. While a worker of the runtime did so, nobody might look after
+            // the sockets: the others sleep until it has something for them.
+            let (signer, runtime) = (Arc::clone(&signer), runtime.clone());
+            let step = tokio::task::spawn_blocking(move || {
+                let done = runtime.block_on(self.step(&*signer));
+                (self, done)
+            });
+            let done;
+            (self, done) = match step.await {
+                Ok(stepped) => stepped,
+                Err(error) => {
+                    tracing::error!(%error, "the sequencer begins anew");
+                    (Self::new(store.clone()), Ok(Sequenced::default()))
+                }
+            };
+            let wait = match done {
                 Ok(sequenced) => {
                     for refused in &sequenced.refused {
                         tracing::error!(run = %refused.run, error = %refused.error, "events that nobody wrote: not sequenced");
@@ -300,10 +316,7 @@ impl Sequencer {
             let until = head.min(from.saturating_add(share.max(1)));
             let mut events = VecDeque::new();
             let mut expected = from;
-            for (n, event) in log.stretch(run, from, until).await?.into_iter().enumerate() {
-                if n % AT_ONCE == AT_ONCE - 1 {
-                    tokio::task::yield_now().await;
-                }
+            for event in log.stretch(run, from, until).await? {
                 if let Err(error) = follow.check(&event.link, &LeafHash::of(&event.leaf)) {
                     refused.push(Refused { run, error });
                     break;

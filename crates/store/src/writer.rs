@@ -38,8 +38,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 const RECONNECTS: u32 = 20;
 const RECONNECT_PAUSE: Duration = Duration::from_millis(250);
 
-/// How often the writer steps aside before it commits, at most.
-const YIELDS: u32 = 2;
+/// A batch of so many says that many ask at once; while fewer than so many wait, the next one waits for more.
+const MANY: usize = 12;
+const ENOUGH: usize = 16;
 /// How often in a row a connection may break under a batch before its callers are told. What breaks it may be in the batch itself: a
 /// page of the file that cannot be read.
 const LOSSES: u32 = 3;
@@ -120,6 +121,7 @@ impl Writer {
     pub(crate) async fn serve(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut waiting: VecDeque<Box<Unit>> = VecDeque::new();
         let mut closing: Option<oneshot::Sender<()>> = None;
+        let mut last = 0;
         loop {
             if waiting.is_empty() {
                 if closing.is_some() {
@@ -131,8 +133,12 @@ impl Writer {
                     None => break,
                 }
             }
-            if let Some((connection, _)) = &self.line {
-                gather(connection, &orders);
+            // What a commit costs is shared by all of its units. Where few ask at a time, nobody waits.
+            if let Some((connection, _)) = &self.line
+                && last >= MANY
+                && orders.len() < ENOUGH
+            {
+                connection.step_aside();
             }
             while waiting.len() < BATCH_UNITS {
                 match orders.try_recv() {
@@ -145,6 +151,7 @@ impl Writer {
                 continue;
             }
             let size = waiting.len().min(BATCH_UNITS);
+            last = size;
             let units: Vec<Unit> = waiting.drain(..size).map(|unit| *unit).collect();
             match self.commit(units).await {
                 Some(again) => again.into_iter().rev().for_each(|unit| waiting.push_front(Box::new(unit))),
@@ -316,18 +323,6 @@ impl Writer {
         let Some(row) = rows.first() else { return Ok(None) };
         let mac: [u8; 32] = row.bytes(1)?.try_into().map_err(|_| sqlx::Error::Decode("a MAC has 32 bytes".into()))?;
         Ok(Some(Predecessor { run, number: u64::try_from(row.int(0)?).unwrap_or_default(), mac: Mac::from_bytes(mac) }))
-    }
-}
-
-/// Waits for who is about to send a unit, as long as more come: what a commit costs is shared by all of its units. On an idle
-/// machine nobody waits.
-fn gather(connection: &Connection, orders: &mpsc::Receiver<Order>) {
-    for _ in 0..YIELDS {
-        let before = orders.len();
-        connection.step_aside();
-        if orders.len() == before {
-            return;
-        }
     }
 }
 

@@ -12,6 +12,10 @@ use counterfoil_core::audit::{
 };
 use counterfoil_core::seal::MasterKey;
 use counterfoil_store::{Fault, OpenError, SequenceError, Sequencer, Store, Tx};
+use std::{
+    sync::{Mutex, mpsc},
+    time::Duration,
+};
 
 crate::on_both_engines! {
     committed_events_become_leaves_under_a_signed_checkpoint,
@@ -48,6 +52,37 @@ impl Signer for TestLog {
     fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.0.sign(message).as_ref().try_into().unwrap()
     }
+}
+
+/// Signs once it hears that others go on.
+struct Waits(TestLog, Mutex<mpsc::Receiver<()>>, tokio::sync::mpsc::UnboundedSender<bool>);
+
+impl Signer for Waits {
+    fn log_key(&self) -> &LogKey {
+        self.0.log_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.2.send(false).unwrap();
+        let heard = self.1.lock().unwrap().recv_timeout(Duration::from_secs(10));
+        self.2.send(heard.is_ok()).unwrap();
+        self.0.sign(message)
+    }
+}
+
+/// All that others do is on this one thread.
+#[tokio::test(flavor = "current_thread")]
+async fn a_step_keeps_no_thread_from_the_requests() {
+    let house = House::new(Engine::Sqlite).await;
+    let store = house.open("a").await;
+    commit(&store, &house, 1).await;
+    let (go_on, hears) = mpsc::channel();
+    let (says, mut said) = tokio::sync::mpsc::unbounded_channel();
+    let running = tokio::spawn(Sequencer::new(store.clone()).run(Waits(TestLog::new(), Mutex::new(hears), says)));
+    assert_eq!(said.recv().await, Some(false), "it signs");
+    go_on.send(()).unwrap();
+    assert_eq!(said.recv().await, Some(true), "nobody could go on while it signed");
+    running.abort();
 }
 
 async fn commit(store: &Store, house: &House, count: usize) {
