@@ -121,7 +121,8 @@ impl Sequencer {
 
     /// Steps for ever. Spawn it; abort it to stop, which is safe anywhere: a step that has begun ends by itself.
     pub async fn run(mut self, signer: impl Signer + Send + Sync + 'static) {
-        let (store, signer, runtime) = (self.store.clone(), Arc::new(signer), Handle::current());
+        let (store, holder) = (self.store.clone(), self.holder.clone());
+        let (signer, runtime) = (Arc::new(signer), Handle::current());
         loop {
             // To check and hash what a second brings takes milliseconds. While a worker of the runtime did so, nobody might look after
             // the sockets: the others sleep until it has something for them.
@@ -133,9 +134,11 @@ impl Sequencer {
             let done;
             (self, done) = match step.await {
                 Ok(stepped) => stepped,
+                Err(error) if error.is_cancelled() => return,
                 Err(error) => {
                     tracing::error!(%error, "the sequencer begins anew");
-                    (Self::new(store.clone()), Ok(Sequenced::default()))
+                    // The lease is still ours: that step is over.
+                    (Self { holder: holder.clone(), ..Self::new(store.clone()) }, Ok(Sequenced::default()))
                 }
             };
             let wait = match done {
@@ -174,6 +177,8 @@ impl Sequencer {
         let head = self.store.log().head().await?;
         let (head, added, refused) = self.grow(head).await?;
         self.sign(&head, signer).await?;
+        // Not before they are told: a step that fails tells nobody.
+        self.refused.extend(refused.iter().map(|refused| refused.run));
         Ok(Sequenced { size: head.size, added, follows: false, refused })
     }
 
@@ -290,7 +295,7 @@ impl Sequencer {
     /// The events that are not leaves yet, of each run as far as its chain holds. All that is read was there at one moment,
     /// so whatever led to an event is read too, or a leaf already; and each run has a share of the step, so that none keeps
     /// another waiting. A run that was refused is not read again.
-    async fn believe(&mut self) -> Result<(BTreeMap<RunId, VecDeque<LoggedEvent>>, Vec<Refused>), SequenceError> {
+    async fn believe(&self) -> Result<(BTreeMap<RunId, VecDeque<LoggedEvent>>, Vec<Refused>), SequenceError> {
         let log = self.store.log();
         let (mut waiting, mut refused) = (Vec::new(), Vec::new());
         for behind in log.behind().await? {
@@ -330,7 +335,6 @@ impl Sequencer {
             }
             runs.insert(run, events);
         }
-        self.refused.extend(refused.iter().map(|refused| refused.run));
         Ok((runs, refused))
     }
 

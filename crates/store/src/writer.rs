@@ -136,7 +136,7 @@ impl Writer {
             // What a commit costs is shared by all of its units. Where few ask at a time, nobody waits.
             if let Some((connection, _)) = &self.line
                 && last >= MANY
-                && orders.len() < ENOUGH
+                && waiting.len() + orders.len() < ENOUGH
             {
                 connection.step_aside();
             }

@@ -21,6 +21,7 @@ crate::on_both_engines! {
     committed_events_become_leaves_under_a_signed_checkpoint,
     two_sequencers_make_one_history,
     an_edited_event_becomes_no_leaf,
+    an_edit_is_told_even_if_the_step_that_found_it_failed,
     a_deleted_event_stops_its_run,
     a_database_behind_the_high_water_file_does_not_open,
     an_edited_tree_does_not_open,
@@ -170,6 +171,19 @@ async fn an_edited_event_becomes_no_leaf(house: House) {
     let sequenced = Sequencer::new(store.clone()).step(&log).await.unwrap();
     assert_eq!((sequenced.size, sequenced.refused.len()), (3, 1));
     assert_eq!(sequenced.refused[0].error, ChainError::Mac);
+}
+
+async fn an_edit_is_told_even_if_the_step_that_found_it_failed(house: House) {
+    let (store, log) = (house.open("a").await, TestLog::new());
+    let mut sequencer = Sequencer::new(store.clone());
+    sequencer.step(&log).await.unwrap();
+    commit(&store, &house, 5).await;
+    house.tamper("UPDATE events SET leaf = (SELECT leaf FROM events WHERE number = 1) WHERE number = 3").await;
+    store.fail_next(Fault::AfterCommit);
+    assert!(matches!(sequencer.step(&log).await, Err(SequenceError::Commit(_))));
+    let refused = sequencer.step(&log).await.unwrap().refused;
+    assert_eq!(refused.iter().map(|refused| refused.error).collect::<Vec<_>>(), [ChainError::Mac]);
+    assert_eq!(sequencer.step(&log).await.unwrap().refused, [], "told once");
 }
 
 async fn a_deleted_event_stops_its_run(house: House) {
