@@ -341,6 +341,18 @@ impl LogReader {
         self.events_where(rest, &[Value::id(run), signed(from), signed(until)]).await
     }
 
+    /// As far as each run is noted to have become leaves: the number of its next event, and the MAC of its last one.
+    pub(crate) async fn sequenced(&self) -> Result<BTreeMap<RunId, (u64, Mac)>, ReadError> {
+        let rows = self.pool.fetch("SELECT run, number, mac FROM sequenced", &[]).await?;
+        rows.iter()
+            .map(|row| {
+                let id = row.text(0)?;
+                let mac = Mac::from_bytes(*digest("sequenced", &id, row.bytes(2)?)?.as_bytes());
+                Ok((parsed("sequenced", &id, &id)?, (number("sequenced", &id, row.int(1)?)?, mac)))
+            })
+            .collect()
+    }
+
     /// The last link of a run that became a leaf.
     pub(crate) async fn last_sequenced(&self, run: RunId, epoch: u64) -> Result<Option<Link>, ReadError> {
         let rows = self.pool.fetch("SELECT number, mac FROM sequenced WHERE run = $1", &[Value::id(run)]).await?;

@@ -6,17 +6,19 @@
 use crate::{
     backend::Value,
     error::{Inconsistency, ReadError},
-    log::{LogReader, LoggedEvent},
+    log::{LogReader, LoggedEvent, LoggedRun},
 };
 use counterfoil_core::{
     audit::{
+        chain::Link,
+        event::LeafHash,
         inclusion::{ConsistencyProof, InclusionProof},
-        tree::{Plan, TreeError},
-        verify::{Given, Report, Row, Verifier},
+        tree::{Edge, Plan, TileId, TreeError},
+        verify::{Given, Problem, Report, Row, Verifier},
     },
     id::RunId,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Leaves that are in memory at once.
 const PAGE: u32 = 1_024;
@@ -37,23 +39,37 @@ impl LogReader {
             after = last.size;
             given.checkpoints.extend(page.into_iter().map(|checkpoint| checkpoint.note));
         }
-        let size = self.head().await?.size;
+        let head = self.head().await?;
+        let size = head.size;
         let mut verifier = Verifier::new(given);
-        let mut next: BTreeMap<RunId, u64> = BTreeMap::new();
+        let mut last: BTreeMap<RunId, Link> = BTreeMap::new();
+        // The tree that the leaves make, as long as none is missing.
+        let mut edge = Some(Edge::empty());
+        let mut odd = BTreeSet::new();
         let mut index = 0;
         while index < size {
             let left = u32::try_from(size - index).unwrap_or(PAGE).min(PAGE);
             let leaves = self.leaves(index, left).await?;
+            edge = edge.filter(|_| leaves.len() as u64 == u64::from(left));
+            if let Some(edge) = &mut edge {
+                self.compare_tiles(edge, &leaves, &mut odd).await?;
+            }
             // Leaves that are not there are the verifier's to notice: what follows has a wrong index.
             index += u64::from(left);
             for leaf in leaves {
-                next.insert(leaf.link.run, leaf.link.number + 1);
+                last.insert(leaf.link.run, leaf.link);
                 verifier.row(&row(leaf)?);
             }
             tell(index, size);
         }
-        for run in self.runs().await? {
-            let mut number = next.get(&run.id).copied().unwrap_or(0);
+        odd.into_iter().for_each(|tile| verifier.find_beside(Problem::Tile(tile)));
+        if edge.is_some_and(|edge| edge.root() != head.root) {
+            verifier.find_beside(Problem::Head);
+        }
+        let mut found = BTreeMap::new();
+        let runs = self.runs().await?;
+        for run in &runs {
+            let mut number = last.get(&run.id).map_or(0, |last| last.number + 1);
             loop {
                 let page = self.events_from(run.id, number).await?;
                 let Some(last) = page.last() else { break };
@@ -62,8 +78,61 @@ impl LogReader {
                     verifier.row(&row(LoggedEvent { leaf_index: None, ..event })?);
                 }
             }
+            found.insert(run.id, number);
+        }
+        self.compare_runs(&runs, &found, &mut verifier).await?;
+        let sequenced = self.sequenced().await?;
+        // While it grows, what is noted of it has gone on since.
+        if self.head().await? == head {
+            let runs: BTreeSet<RunId> = sequenced.keys().chain(last.keys()).copied().collect();
+            for run in runs {
+                if sequenced.get(&run) != last.get(&run).map(|last| (last.number + 1, last.mac)).as_ref() {
+                    verifier.find_beside(Problem::Sequenced { run });
+                }
+            }
         }
         Ok(verifier.finish())
+    }
+
+    /// Grows the tree by these leaves and compares every stored tile that they touch: `odd` are the others. One of a living log may
+    /// be longer by now.
+    async fn compare_tiles(
+        &self,
+        edge: &mut Edge,
+        leaves: &[LoggedEvent],
+        odd: &mut BTreeSet<TileId>,
+    ) -> Result<(), ReadError> {
+        let hashes: Vec<LeafHash> = leaves.iter().map(|leaf| LeafHash::of(&leaf.leaf)).collect();
+        for made in edge.append(&hashes) {
+            let same = match self.tile(made.id).await {
+                Ok(stored) => stored.is_some_and(|stored| stored.hashes.starts_with(&made.hashes)),
+                Err(ReadError::Inconsistent(_)) => false,
+                Err(error) => return Err(error),
+            };
+            if !same {
+                odd.insert(made.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares how many events each run has with what its row says. `runs` was read before `found`, and what is read here after
+    /// it, so that a living log's events lie between.
+    async fn compare_runs(
+        &self,
+        runs: &[LoggedRun],
+        found: &BTreeMap<RunId, u64>,
+        verifier: &mut Verifier,
+    ) -> Result<(), ReadError> {
+        let later: BTreeMap<RunId, u64> = self.runs().await?.into_iter().map(|run| (run.id, run.head)).collect();
+        for run in runs {
+            let found = found.get(&run.id).copied().unwrap_or(0);
+            let most = later.get(&run.id).copied().unwrap_or(0);
+            if found < run.head || found > most {
+                verifier.find_beside(Problem::RunLength { run: run.id, said: run.head, found });
+            }
+        }
+        Ok(())
     }
 
     /// The proof that a leaf is in the tree of `size` leaves.

@@ -445,6 +445,9 @@ pub enum EventKind {
         /// For which challenge: the token's `txn`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         challenge: Option<ChallengeId>,
+        /// SHA-256 of the code that it was issued for; absent where a client got it for itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<Digest>,
         /// Thumbprint of the key that it is bound to.
         jkt: Digest,
         /// When it ends.

@@ -35,9 +35,27 @@ pub enum Contradiction {
     /// The token that was presented is not one of this approval.
     #[error("an approval was spent by a token that was not issued for it")]
     SpentByOtherToken,
+    /// The token that was presented is for another API.
+    #[error("an approval was spent by an API that its token was not for")]
+    SpentElsewhere,
+    /// The token that was presented had ended, or had been revoked.
+    #[error("an approval was spent by a token that had ended or been revoked")]
+    SpentTooLate,
     /// A code or token without a proven challenge behind it.
     #[error("something was issued for a challenge that nobody had proven")]
     IssuedUnproven,
+    /// A token for a code that never was.
+    #[error("a token was issued for a code that is not in the log")]
+    UnknownCode,
+    /// A code that gave a second token, or that had been refused before (RFC 6749 §4.1.2).
+    #[error("a code was used a second time")]
+    CodeTwice,
+    /// A code that was used too late.
+    #[error("a token was issued for a code that had ended")]
+    CodeLate,
+    /// A token that is not what its code was for.
+    #[error("a token has another client, login or approval than its code")]
+    IssuedOther,
     /// A code or token out of a login that never was.
     #[error("something was issued from a login that is not in the log")]
     IssuedWithoutLogin,
@@ -122,11 +140,36 @@ enum Cause {
     Enrolled(AuthenticatorId),
     Accepted(AuthenticatorId),
     Login(LoginId),
+    Code(Digest),
 }
 
 struct Opened {
     txn_digest: Option<Digest>,
     expires_at: Time,
+}
+
+/// What a code was for, and what a token says that it was for.
+#[derive(PartialEq, Eq)]
+struct Granted {
+    client_id: String,
+    login: Option<LoginId>,
+    challenge: Option<ChallengeId>,
+}
+
+/// A token of an approval.
+struct Issued {
+    challenge: ChallengeId,
+    audience: String,
+    expires_at: Time,
+}
+
+struct Spent {
+    place: Place,
+    at: Time,
+    challenge: ChallengeId,
+    audience: String,
+    txn_digest: Digest,
+    token: Option<TokenId>,
 }
 
 /// What was said so far. It grows with the log, by some hundred bytes for each challenge, login and token.
@@ -144,8 +187,12 @@ pub(super) struct Meaning {
     contained: BTreeMap<LoginId, (Place, Time)>,
     steps: BTreeSet<(AuthenticatorId, u64)>,
     token_logins: BTreeMap<ChallengeId, LoginId>,
-    tokens: BTreeMap<TokenId, ChallengeId>,
-    spent: Vec<(Place, ChallengeId, Digest, Option<TokenId>)>,
+    tokens: BTreeMap<TokenId, Issued>,
+    revoked: BTreeMap<TokenId, (Place, Time)>,
+    codes: BTreeMap<Digest, (Granted, Time)>,
+    used_codes: BTreeSet<Digest>,
+    redeemed: Vec<(Place, Time, Digest, Granted)>,
+    spent: Vec<Spent>,
     found: Vec<(Place, Contradiction)>,
 }
 
@@ -203,15 +250,31 @@ impl Meaning {
                 }
                 self.provide(place, at, Cause::Login(*login));
             }
-            EventKind::CodeIssued { login, challenge, .. } => self.issue(place, at, Some(*login), *challenge),
-            EventKind::TokenIssued { token, login, challenge, .. } => {
+            EventKind::CodeIssued { code, client_id, login, challenge, expires_at } => {
+                self.issue(place, at, Some(*login), *challenge);
+                let granted = Granted { client_id: client_id.clone(), login: Some(*login), challenge: *challenge };
+                self.codes.insert(*code, (granted, *expires_at));
+                self.provide(place, at, Cause::Code(*code));
+            }
+            EventKind::TokenIssued { token, client_id, audience, login, challenge, code, expires_at, .. } => {
                 self.issue(place, at, *login, *challenge);
-                if let Some(challenge) = challenge {
-                    self.tokens.insert(*token, *challenge);
-                    self.token_logins.extend(login.map(|login| (*challenge, login)));
+                if let Some(code) = code {
+                    self.require(place, at, Cause::Code(*code), Contradiction::UnknownCode);
+                    self.use_up(place, *code);
+                    let granted = Granted { client_id: client_id.clone(), login: *login, challenge: *challenge };
+                    self.redeemed.push((place, at, *code, granted));
+                }
+                if let Some(challenge) = *challenge {
+                    let issued = Issued { challenge, audience: audience.clone(), expires_at: *expires_at };
+                    self.tokens.insert(*token, issued);
+                    self.token_logins.extend(login.map(|login| (challenge, login)));
                 }
             }
-            EventKind::Spent { challenge, txn_digest, token, .. } => {
+            EventKind::CodeRefused { code, .. } => self.use_up(place, *code),
+            EventKind::TokenRevoked { token } => {
+                self.revoked.entry(*token).or_insert((place, at));
+            }
+            EventKind::Spent { challenge, audience, txn_digest, token, .. } => {
                 self.require(place, at, Cause::Proven(*challenge), Contradiction::SpentUnproven);
                 if !self.causes.contains(&Cause::Spent(*challenge)) {
                     self.provide(place, at, Cause::Spent(*challenge));
@@ -221,7 +284,17 @@ impl Meaning {
                 if let Some(login) = self.token_logins.get(challenge).copied() {
                     self.not_contained(place, at, login);
                 }
-                self.spent.push((place, *challenge, *txn_digest, *token));
+                if token.and_then(|token| self.revoked.get(&token)).is_some_and(|end| is_after(place, at, *end)) {
+                    self.found.push((place, Contradiction::SpentTooLate));
+                }
+                self.spent.push(Spent {
+                    place,
+                    at,
+                    challenge: *challenge,
+                    audience: audience.clone(),
+                    txn_digest: *txn_digest,
+                    token: *token,
+                });
             }
             EventKind::OutcomeReported { challenge, .. } => {
                 self.require(place, at, Cause::Spent(*challenge), Contradiction::OutcomeUnspent);
@@ -249,7 +322,6 @@ impl Meaning {
             | EventKind::AuthenticatorCeilingChanged { .. }
             | EventKind::RequestPushed { .. }
             | EventKind::RelaySeen { .. }
-            | EventKind::TokenRevoked { .. }
             | EventKind::SpendRefused { .. }
             | EventKind::PolicyActivated { .. }
             | EventKind::SubjectCreated { .. }
@@ -265,27 +337,62 @@ impl Meaning {
             | EventKind::RestBegun { .. }
             | EventKind::PersonalErased { .. }
             | EventKind::RequestRefused { .. }
-            | EventKind::CodeRefused { .. }
             | EventKind::InvitationBrought { .. }
             | EventKind::InvitationRefused { .. } => {}
         }
     }
 
+    /// The decisions that the log speaks of.
+    pub(super) fn decisions(&self) -> impl Iterator<Item = DecisionId> {
+        self.causes
+            .iter()
+            .filter_map(|cause| if let Cause::Decision(decision) = cause { Some(*decision) } else { None })
+    }
+
     /// Everything that was found, once the log has been read to its end.
     pub(super) fn finish(mut self) -> Vec<(Place, Contradiction)> {
-        for (place, challenge, txn_digest, token) in std::mem::take(&mut self.spent) {
-            let signed = self.opened.get(&challenge).and_then(|opened| opened.txn_digest);
-            if signed.is_some_and(|signed| signed != txn_digest) {
-                self.found.push((place, Contradiction::SpentOther));
+        for spent in std::mem::take(&mut self.spent) {
+            self.compare_spent(&spent);
+        }
+        for (place, at, code, token) in std::mem::take(&mut self.redeemed) {
+            let Some((granted, expires_at)) = self.codes.get(&code) else { continue };
+            if *granted != token {
+                self.found.push((place, Contradiction::IssuedOther));
             }
-            if token.is_some_and(|token| self.tokens.get(&token) != Some(&challenge)) {
-                self.found.push((place, Contradiction::SpentByOtherToken));
+            if at >= *expires_at {
+                self.found.push((place, Contradiction::CodeLate));
             }
         }
         let owed = self.owed.into_values().flatten().map(|(place, _, contradiction)| (place, contradiction));
         self.found.extend(owed);
         self.found.sort_by_key(|(place, _)| (place.index.is_none(), *place));
         self.found
+    }
+
+    /// What was spent, beside what was signed and the token that it was spent by.
+    fn compare_spent(&mut self, spent: &Spent) {
+        let &Spent { place, at, challenge, txn_digest, .. } = spent;
+        let signed = self.opened.get(&challenge).and_then(|opened| opened.txn_digest);
+        if signed.is_some_and(|signed| signed != txn_digest) {
+            self.found.push((place, Contradiction::SpentOther));
+        }
+        let Some(token) = spent.token else { return };
+        let Some(issued) = self.tokens.get(&token).filter(|issued| issued.challenge == challenge) else {
+            return self.found.push((place, Contradiction::SpentByOtherToken));
+        };
+        if issued.audience != spent.audience {
+            self.found.push((place, Contradiction::SpentElsewhere));
+        }
+        // Whoever spends compares with its own clock, as the event is dated.
+        if at >= issued.expires_at {
+            self.found.push((place, Contradiction::SpentTooLate));
+        }
+    }
+
+    fn use_up(&mut self, place: Place, code: Digest) {
+        if !self.used_codes.insert(code) {
+            self.found.push((place, Contradiction::CodeTwice));
+        }
     }
 
     fn open(

@@ -10,11 +10,11 @@ use super::{
     event::{EventKind, Leaf, LeafError, LeafHash, Personal},
     kind::Predecessor,
     meaning::Meaning,
-    tree::Edge,
+    tree::{Edge, TileId},
 };
 use crate::{
     digest::Digest,
-    id::{EventId, RunId},
+    id::{DecisionId, EventId, RunId},
     seal::Mac,
 };
 use std::{
@@ -114,6 +114,28 @@ pub enum Problem {
         /// Its size.
         size: u64,
     },
+    /// The database says that a run has another number of events than it has.
+    #[error("run {run} has {found} events, and is said to have {said}")]
+    RunLength {
+        /// Which run.
+        run: RunId,
+        /// How many the database says.
+        said: u64,
+        /// How many there are.
+        found: u64,
+    },
+    /// The database says that a run became leaves as far as another event than it did.
+    #[error("run {run} is said to have become leaves as far as another event than it did")]
+    Sequenced {
+        /// Which run.
+        run: RunId,
+    },
+    /// The database says another root than the leaves have.
+    #[error("the stored root is not that of the leaves")]
+    Head,
+    /// A stored tile is not what the leaves make: proofs out of it prove nothing.
+    #[error("tile {0} is not what the leaves make")]
+    Tile(TileId),
     /// The log contradicts itself.
     #[error("{0}")]
     Contradiction(#[from] Contradiction),
@@ -177,6 +199,8 @@ pub struct Report {
     pub truncated: bool,
     /// What nobody could see from here.
     pub residue: Vec<Residue>,
+    /// The decisions that it speaks of: each has a record.
+    pub decisions: BTreeSet<DecisionId>,
 }
 
 impl Report {
@@ -291,6 +315,11 @@ impl Verifier {
         self.compare_checkpoints();
     }
 
+    /// Adds what whoever reads the rows finds in what the database keeps beside them.
+    pub fn find_beside(&mut self, problem: Problem) {
+        self.find(None, problem);
+    }
+
     /// The report, once every row has been read.
     pub fn finish(mut self) -> Report {
         for (place, predecessor) in std::mem::take(&mut self.predecessors) {
@@ -314,7 +343,9 @@ impl Verifier {
             self.next_checkpoint += 1;
             self.find(None, problem);
         }
-        for (place, contradiction) in std::mem::take(&mut self.meaning).finish() {
+        let meaning = std::mem::take(&mut self.meaning);
+        let decisions = meaning.decisions().collect();
+        for (place, contradiction) in meaning.finish() {
             self.find(Some(place), contradiction.into());
         }
         let unsigned = self.next_index - self.signed + self.waiting;
@@ -332,6 +363,7 @@ impl Verifier {
             findings: self.findings,
             truncated: self.truncated,
             residue: self.residue,
+            decisions,
         }
     }
 

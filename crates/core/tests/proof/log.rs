@@ -215,6 +215,7 @@ pub fn issued(n: u8) -> EventKind {
         subject: Some(subject(n)),
         login: Some(login(n)),
         challenge: Some(challenge(n)),
+        code: Some(Digest::of(&[n, 4])),
         jkt: Digest::of(b"jkt"),
         expires_at: START.plus_seconds(300),
     }

@@ -45,6 +45,10 @@ fn contained() -> EventKind {
     EventKind::Contained { logins: vec![login(1)], authenticators: vec![], cause: ContainmentCause::Owner }
 }
 
+fn code_refused() -> EventKind {
+    EventKind::CodeRefused { code: Digest::of(&[1, 4]), client_id: "treasury".to_owned() }
+}
+
 #[test]
 fn a_whole_story_contradicts_nothing() {
     assert_eq!(found(story(1)), []);
@@ -61,6 +65,7 @@ fn nothing_happens_without_its_cause() {
         (opened(1), vec![C::ProvenUnopened]),
         (accepted(1, Some(challenge(1))), vec![C::ProvenWithoutProof]),
         (proven(1), vec![C::IssuedUnproven, C::IssuedUnproven, C::SpentUnproven]),
+        (coded(1), vec![C::UnknownCode]),
         (issued(1), vec![C::SpentByOtherToken]),
         (spent(1), vec![C::OutcomeUnspent]),
     ] {
@@ -104,6 +109,8 @@ fn what_may_happen_once_happens_once() {
         (vec![spent(1)], vec![C::SecondSpend]),
         (vec![elsewhere], vec![C::SecondSpend]),
         (vec![proven(1)], vec![C::ProvenAfterEnd]),
+        (vec![issued(1)], vec![C::CodeTwice]),
+        (vec![code_refused()], vec![C::CodeTwice]),
         (vec![of_another(1, 2)], vec![C::ConsumedTwice]),
         (vec![decided(2, Outcome::StepUp), of_another(2, 1)], vec![C::ConsumedTwice]),
         (vec![decided(2, Outcome::Deny), of_another(2, 2)], vec![C::OpenedDenied]),
@@ -142,6 +149,78 @@ fn what_was_spent_is_what_was_signed() {
 }
 
 #[test]
+fn a_code_gives_one_token_in_time_and_what_it_was_for() {
+    use Contradiction as C;
+    let mut events = story(1);
+    events.insert(8, code_refused());
+    assert_eq!(found(events), [C::CodeTwice]);
+
+    let changes: [fn(&mut EventKind); 2] = [
+        |event| {
+            if let EventKind::CodeIssued { client_id, .. } = event {
+                *client_id = "another".to_owned();
+            }
+        },
+        |event| {
+            if let EventKind::CodeIssued { challenge, .. } = event {
+                *challenge = None;
+            }
+        },
+    ];
+    for change in changes {
+        let mut events = story(1);
+        change(&mut events[7]);
+        assert_eq!(found(events), [C::IssuedOther]);
+    }
+
+    let at = |seconds: i64| {
+        let mut log = Log::begin();
+        story(1).into_iter().take(8).for_each(|event| log.add(event));
+        let token = EventKind::TokenIssued {
+            token: token(2),
+            client_id: "treasury".to_owned(),
+            audience: "https://api.example.org".to_owned(),
+            subject: Some(subject(1)),
+            login: Some(login(1)),
+            challenge: Some(challenge(1)),
+            code: Some(Digest::of(&[1, 4])),
+            jkt: Digest::of(b"jkt"),
+            expires_at: START.plus_seconds(900),
+        };
+        log.add_at(token, START.plus_seconds(seconds));
+        contradictions(&log)
+    };
+    assert_eq!(at(299), []);
+    assert_eq!(at(300), [C::CodeLate]);
+}
+
+#[test]
+fn a_token_spends_at_its_api_while_it_lives() {
+    use Contradiction as C;
+    let spending = |change: fn(&mut EventKind), at: i64| {
+        let mut log = Log::begin();
+        story(1).into_iter().take(9).for_each(|event| log.add(event));
+        let mut event = spent(1);
+        change(&mut event);
+        log.add_at(event, START.plus_seconds(at));
+        contradictions(&log)
+    };
+    let elsewhere = |event: &mut EventKind| {
+        if let EventKind::Spent { audience, .. } = event {
+            *audience = "https://another.example.org".to_owned();
+        }
+    };
+    assert_eq!(spending(|_| (), 299), []);
+    assert_eq!(spending(|_| (), 300), [C::SpentTooLate]);
+    assert_eq!(spending(elsewhere, 299), [C::SpentElsewhere]);
+
+    let mut events = story(1);
+    events.insert(9, EventKind::TokenRevoked { token: token(1) });
+    assert_eq!(found(events), [C::SpentTooLate]);
+    assert_eq!(found(and_then([EventKind::TokenRevoked { token: token(1) }])), []);
+}
+
+#[test]
 fn nothing_follows_an_end() {
     use Contradiction as C;
     let removed = EventKind::AuthenticatorRemoved { authenticator: passkey(1), subject: subject(1) };
@@ -151,7 +230,9 @@ fn nothing_follows_an_end() {
     assert_eq!(found(and_then([disabled, accepted(1, None)])), [C::UsedAfterEnd]);
     let cut = EventKind::Contained { logins: vec![], authenticators: vec![passkey(1)], cause: ContainmentCause::Owner };
     assert_eq!(found(and_then([cut, accepted(1, None)])), [C::UsedAfterEnd]);
-    assert_eq!(found(and_then([contained(), coded(1), issued(1)])), [C::AfterContainment, C::AfterContainment]);
+    let mut events = story(1);
+    events.insert(7, contained());
+    assert_eq!(found(events), [C::AfterContainment; 3]);
     let reversed = EventKind::ContainmentReversed { logins: vec![login(1)], decision: None };
     assert_eq!(found(and_then([contained(), reversed, coded(1)])), []);
 

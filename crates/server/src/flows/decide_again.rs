@@ -9,7 +9,7 @@ use counterfoil_core::{
     policy::Pack,
 };
 use counterfoil_store::{Discord, LogReader, ReadError, RecordedDecision};
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 /// Decisions read at once.
 const PAGE: u32 = 500;
@@ -22,6 +22,9 @@ pub enum Difference {
     /// The record is none that we can read.
     #[error("its record cannot be read: {0}")]
     Record(String),
+    /// The log speaks of it, and there is no record.
+    #[error("its record is gone")]
+    Gone,
     /// No event of the log speaks of it where its row says.
     #[error("the log has no event of it")]
     NotLogged,
@@ -65,6 +68,14 @@ impl Again {
     pub fn holds(&self) -> bool {
         self.differences.is_empty()
     }
+
+    fn find(&mut self, id: DecisionId, difference: Difference) {
+        if self.differences.len() < LISTED {
+            self.differences.push((id, difference));
+        } else {
+            self.truncated = true;
+        }
+    }
 }
 
 /// Packs by version, compiled when first asked for. `None` for one that cannot be rebuilt here.
@@ -89,8 +100,12 @@ impl Packs {
     }
 }
 
-/// Decides all of them again, telling how many of how many are done.
-pub async fn decide_all_again(log: &LogReader, mut tell: impl FnMut(u64, u64)) -> Result<Again, ReadError> {
+/// Decides all of them again, telling how many of how many are done. `logged`: those that the log speaks of, read before.
+pub async fn decide_all_again(
+    log: &LogReader,
+    mut logged: BTreeSet<DecisionId>,
+    mut tell: impl FnMut(u64, u64),
+) -> Result<Again, ReadError> {
     let (mut again, mut packs, mut after) = (Again::default(), Packs::default(), None);
     let total = log.decision_count().await?;
     loop {
@@ -99,6 +114,7 @@ pub async fn decide_all_again(log: &LogReader, mut tell: impl FnMut(u64, u64)) -
         after = Some(last.record.id);
         for stored in &page {
             again.decisions += 1;
+            logged.remove(&stored.record.id);
             let committed = committed(log, stored).await?;
             let record = committed.and_then(|()| read(stored));
             let version = stored.record.policy_version;
@@ -115,14 +131,12 @@ pub async fn decide_all_again(log: &LogReader, mut tell: impl FnMut(u64, u64)) -
                     *again.same.entry(answer.outcome.as_str()).or_default() += 1;
                     again.alarms += u64::from(is_alarm(&answer));
                 }
-                Err(difference) if again.differences.len() < LISTED => {
-                    again.differences.push((stored.record.id, difference));
-                }
-                Err(_) => again.truncated = true,
+                Err(difference) => again.find(stored.record.id, difference),
             }
         }
         tell(again.decisions, total);
     }
+    logged.into_iter().for_each(|id| again.find(id, Difference::Gone));
     again.packs = packs.0.values().flatten().count();
     Ok(again)
 }

@@ -5,7 +5,7 @@ use super::{error, push::spend_credentials};
 use crate::app::App;
 use counterfoil_core::{
     audit::event::{Actor, Event, EventKind},
-    id::{LoginId, SubjectId, TokenId},
+    id::{SubjectId, TokenId},
     limits,
     time::Time,
 };
@@ -74,7 +74,7 @@ async fn for_code(
         revoked_at: None,
         body: Body::of(&claims).map_err(error::internal)?,
     });
-    let event = issued(app, &claims, Some(checked.grant().subject), Some(checked.grant().login), now);
+    let event = issued(app, &claims, Some((&record, checked.grant().subject)), now);
     let forgotten = app.facts.forgotten();
     if let Err(refused) = tx.commit(&app.store, event).await {
         if refused.spent().is_some_and(|key| key.starts_with("code:")) {
@@ -176,7 +176,7 @@ async fn for_client(
         revoked_at: None,
         body: Body::of(&claims).map_err(error::internal)?,
     });
-    let event = issued(app, &claims, None, None, now);
+    let event = issued(app, &claims, None, now);
     let forgotten = app.facts.forgotten();
     tx.commit(&app.store, event).await.map_err(error::commit)?;
     respond(app, &claims, None, None, forgotten)
@@ -186,20 +186,16 @@ fn scope(scopes: &BTreeSet<String>) -> Option<String> {
     (!scopes.is_empty()).then(|| scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" "))
 }
 
-fn issued(
-    app: &App,
-    claims: &AccessTokenClaims,
-    subject: Option<SubjectId>,
-    login: Option<LoginId>,
-    now: Time,
-) -> Event {
+/// `granted`: the code that it is for, and whose.
+fn issued(app: &App, claims: &AccessTokenClaims, granted: Option<(&CodeRecord, SubjectId)>, now: Time) -> Event {
     let kind = EventKind::TokenIssued {
         token: claims.jti,
         client_id: claims.client_id.clone(),
         audience: claims.aud.clone(),
-        subject,
-        login,
+        subject: granted.map(|(_, subject)| subject),
+        login: claims.lineage,
         challenge: claims.txn,
+        code: granted.map(|(code, _)| code.hash),
         jkt: claims.cnf.jkt,
         expires_at: Time::from_seconds(claims.exp),
     };

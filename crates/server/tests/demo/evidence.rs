@@ -255,14 +255,26 @@ fn every_decision_on_postgresql_comes_out_again_from_its_record() {
         return;
     };
     let name = format!("evidence_{}", std::process::id());
-    let create = format!("CREATE DATABASE {name}");
-    let made = std::process::Command::new("psql").args([&maintenance, "-qc", &create]).status();
-    assert!(made.is_ok_and(|status| status.success()), "psql makes a database for the test");
+    let psql = |database: &str, sql: &str| {
+        let done = std::process::Command::new("psql").args([database, "-qAtc", sql]).output().unwrap();
+        assert!(done.status.success(), "{sql}: {done:?}");
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    };
+    psql(&maintenance, &format!("CREATE DATABASE {name}"));
     let url = format!("{}/{name}", maintenance.rsplit_once('/').unwrap().0);
     let directory = tempfile::tempdir().unwrap();
     let pack = pack_that_fails(directory.path());
     let mut demo = Demo::start_with(&["--policies", &pack, "--database-url", &url]);
     run_of_many_kinds(&demo);
     demo.stop();
-    decided_again(&["--database-url", &url, "--data", demo.data().to_str().unwrap()]);
+    let data = demo.data();
+    let log = ["--database-url", &url, "--data", data.to_str().unwrap()];
+    decided_again(&log);
+
+    // A record that is gone leaves its event behind.
+    let gone = psql(&url, "DELETE FROM decisions WHERE id = (SELECT MIN(id) FROM decisions) RETURNING id");
+    let (code, text) = ran(&[&["--format", "json", "audit", "verify", "--decide-again"], &log[..]].concat());
+    let report: Value = serde_json::from_str(&text).unwrap();
+    let expected = json!([{"decision": gone, "reason": "its record is gone"}]);
+    assert_eq!((code, &report["decided_again"]["differences"]), (1, &expected), "{text}");
 }

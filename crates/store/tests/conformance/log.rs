@@ -8,7 +8,7 @@ use counterfoil_core::audit::{
     checkpoint::{Checkpoint, LogKey, Signer},
     event::{EventKind, Leaf, LeafHash},
     tree::TileId,
-    verify::{Given, Report},
+    verify::{Given, Problem, Report},
 };
 use counterfoil_core::seal::MasterKey;
 use counterfoil_store::{Fault, OpenError, SequenceError, Sequencer, Store, Tx};
@@ -34,6 +34,7 @@ crate::on_both_engines! {
     what_was_told_before_a_crash_is_in_the_log,
     a_living_log_verifies,
     every_kind_of_edit_is_found,
+    an_edit_beside_the_events_is_found,
 }
 
 pub struct TestLog(Ed25519KeyPair, LogKey);
@@ -418,4 +419,69 @@ async fn every_kind_of_edit_is_found(house: House) {
         assert!(report.findings.len() > findings, "{edit}: {:?}", report.findings);
         findings = if edit.contains("spans") { findings } else { report.findings.len().min(findings + 1) };
     }
+}
+
+async fn an_edit_beside_the_events_is_found(house: House) {
+    let (store, log) = (house.open("a").await, TestLog::new());
+    let mut sequencer = Sequencer::new(store.clone());
+    // More leaves than one tile has, and more than are read at once.
+    for count in [200, 500, 600] {
+        commit(&store, &house, count).await;
+        sequencer.step(&log).await.unwrap();
+    }
+    commit(&store, &house, 3).await;
+    assert!(verified(&store, &log).await.holds());
+    let run = store.log().runs().await.unwrap()[0].id;
+    let root = "(SELECT mac FROM events WHERE number = 1)";
+    let head = store.log().head().await.unwrap().root;
+    let literal = |bytes: &[u8]| {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        match house.engine {
+            Engine::Sqlite => format!("x'{hex}'"),
+            Engine::Postgres => format!("decode('{hex}', 'hex')"),
+        }
+    };
+    let tile = async |level: u8, index: u64| {
+        let id = TileId { level, index };
+        (id, literal(&store.log().tile(id).await.unwrap().unwrap().bytes()))
+    };
+    let (first, first_bytes) = tile(0, 0).await;
+    let (last, last_bytes) = tile(0, 5).await;
+    let (upper, upper_bytes) = tile(1, 0).await;
+    let at = |id: TileId| format!("WHERE level = {} AND tile = {}", id.level, id.index);
+    let swap = |id: TileId, bytes: &str| format!("UPDATE tiles SET hashes = {bytes} {}", at(id));
+    let mac = literal(store.log().event_at(run, 1_300).await.unwrap().unwrap().link.mac.as_bytes());
+    let short = |said| Problem::RunLength { run, said, found: 1_304 };
+    for (altered, mended, expected) in [
+        (swap(first, &last_bytes), swap(first, &first_bytes), Problem::Tile(first)),
+        (swap(last, &first_bytes), swap(last, &last_bytes), Problem::Tile(last)),
+        (swap(upper, root), swap(upper, &upper_bytes), Problem::Tile(upper)),
+        (
+            format!("UPDATE log_head SET root = {root}"),
+            format!("UPDATE log_head SET root = {}", literal(head.as_bytes())),
+            Problem::Head,
+        ),
+        ("UPDATE runs SET head = 1305".to_owned(), "UPDATE runs SET head = 1304".to_owned(), short(1_305)),
+        ("UPDATE runs SET head = 1303".to_owned(), "UPDATE runs SET head = 1304".to_owned(), short(1_303)),
+        (
+            "UPDATE sequenced SET number = 1304".to_owned(),
+            "UPDATE sequenced SET number = 1301".to_owned(),
+            Problem::Sequenced { run },
+        ),
+        (
+            format!("UPDATE sequenced SET mac = {root}"),
+            format!("UPDATE sequenced SET mac = {mac}"),
+            Problem::Sequenced { run },
+        ),
+    ] {
+        assert_eq!(house.tamper(&altered).await, 1, "{altered}");
+        let report = verified(&store, &log).await;
+        let found: Vec<_> = report.findings.into_iter().map(|finding| finding.problem).collect();
+        assert_eq!(found, [expected], "{altered}");
+        assert_eq!(house.tamper(&mended).await, 1, "{mended}");
+        assert!(verified(&store, &log).await.holds(), "{mended}");
+    }
+    assert_eq!(house.tamper(&format!("DELETE FROM tiles {}", at(first))).await, 1);
+    let report = verified(&store, &log).await;
+    assert!(report.findings.iter().any(|finding| finding.problem == Problem::Tile(first)), "{:?}", report.findings);
 }

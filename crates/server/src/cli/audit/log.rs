@@ -129,11 +129,13 @@ pub fn read_note(file: &Path) -> Result<String, Failure> {
 pub async fn verify(log: &Log, given: Given, format: Format, decide_again: bool) -> Result<(), Failure> {
     let reader = log.open().await?;
     let mut progress = Progress::new("verifying");
-    let report = reader.verify_telling(given, |done, total| progress.tell(done, total)).await.map_err(Failure::new)?;
+    let report = reader.verify_telling(given, |done, total| progress.tell(done, total)).await;
+    let mut report = report.map_err(Failure::new)?;
     drop(progress);
     let again = if decide_again {
         let mut progress = Progress::new("deciding again");
-        let again = decide_all_again(&reader, |done, total| progress.tell(done, total)).await;
+        let logged = std::mem::take(&mut report.decisions);
+        let again = decide_all_again(&reader, logged, |done, total| progress.tell(done, total)).await;
         Some(again.map_err(Failure::new)?)
     } else {
         None
