@@ -4,7 +4,9 @@ mod seed;
 mod tls;
 
 use super::{Failure, Format};
-use crate::{clock::Clock, config::Config, flows::apply_registry, http, listen, random::Random, share::Share, start};
+use crate::{
+    app::App, clock::Clock, config::Config, flows::apply_registry, http, listen, random::Random, share::Share, start,
+};
 use clap::Args as ClapArgs;
 use counterfoil_core::limits;
 use counterfoil_demo::{Credential, Trust};
@@ -88,14 +90,36 @@ async fn demo(args: Args, format: Format) -> Result<(), Failure> {
         None => counterfoil_core::policy::default_pack(),
     };
     let app = start::start(config, &pack, true).await?;
-    let seed = Seed::load_or_make(&app, &data, &issuer, &app_url).await?;
-    apply_registry::apply(&app, &seed.registry(), app.now()).await.map_err(Failure::new)?;
-    if !start::reload(&app).await {
+    let place = Place { data, issuer, app_url, listener, app_listener, tls };
+    let shown = show(&app, place, args.ready_file.as_deref(), format).await;
+    // Also where it never came to showing: what has begun ends before the runtime that it needs.
+    app.store.close().await;
+    drop(scratch);
+    shown
+}
+
+/// Where the demo is.
+struct Place {
+    data: PathBuf,
+    issuer: String,
+    app_url: String,
+    listener: TcpListener,
+    app_listener: TcpListener,
+    tls: Option<tls::Made>,
+}
+
+/// Seeds, serves, and prints what there is, until it is stopped.
+async fn show(app: &Arc<App>, place: Place, ready_file: Option<&Path>, format: Format) -> Result<(), Failure> {
+    let Place { data, issuer, app_url, listener, app_listener, tls } = place;
+    let app_address = app_listener.local_addr().map_err(Failure::new)?;
+    let seed = Seed::load_or_make(app, &data, &issuer, &app_url).await?;
+    apply_registry::apply(app, &seed.registry(), app.now()).await.map_err(Failure::new)?;
+    if !start::reload(app).await {
         return Err(Failure::new("what is registered could not be read back"));
     }
 
     // The demo does not need it: `counterfoil admin` and `contain` do.
-    let offered = match super::socket::offer(&app).await {
+    let offered = match super::socket::offer(app).await {
         Ok(offered) => Some(offered),
         Err(failure) => {
             tracing::warn!(%failure, "the operator's socket is not there");
@@ -117,14 +141,14 @@ async fn demo(args: Args, format: Format) -> Result<(), Failure> {
         people: seed.users.iter().map(|user| (user.sub.to_string(), user.name.clone())).collect(),
     };
     let treasury = counterfoil_demo::router(treasury).map_err(Failure::new)?;
-    let (router, app_acceptor) = (http::router(Arc::clone(&app)), acceptor.clone());
+    let (router, app_acceptor) = (http::router(Arc::clone(app)), acceptor.clone());
     let share = || Share::new("connections", limits::CONNECTIONS_PER_NETWORK, &[]);
     let server = tokio::spawn(listen::serve(listener, acceptor, router, share(), stopped()));
     let application = tokio::spawn(listen::serve(app_listener, app_acceptor, treasury, share(), stopped()));
-    wait_until_ready(app_address, args.tls).await;
+    wait_until_ready(app_address, tls.is_some()).await;
 
     let ready = seed.ready(&issuer, &app_url, app_address);
-    if let Some(file) = &args.ready_file {
+    if let Some(file) = ready_file {
         write_ready(file, &ready)?;
     }
     match format {
@@ -135,8 +159,6 @@ async fn demo(args: Args, format: Format) -> Result<(), Failure> {
         task.await.map_err(Failure::new)?.map_err(Failure::new)?;
     }
     drop(offered);
-    app.store.close().await;
-    drop(scratch);
     Ok(())
 }
 

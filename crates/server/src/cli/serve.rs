@@ -14,7 +14,11 @@ use crate::{
 use clap::Args as ClapArgs;
 use counterfoil_core::{limits, policy::Pack};
 use std::{path::PathBuf, sync::Arc};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+};
+use tokio_rustls::TlsAcceptor;
 
 /// What `serve` is told.
 #[derive(ClapArgs)]
@@ -41,7 +45,7 @@ async fn serve(args: Args) -> Result<(), Failure> {
         Some(tls) => Some(listen::tls(&tls.certificate, &tls.key).map_err(Failure::new)?),
         None => None,
     };
-    let listener = tokio::net::TcpListener::bind(config.listen)
+    let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|error| Failure::new(format!("cannot listen on {}: {error}", config.listen)))?;
     let mail = match &config.smtp {
@@ -53,22 +57,32 @@ async fn serve(args: Args) -> Result<(), Failure> {
     };
     socket::require_alone(&config.data).await?;
     let app = start::start(config, &pack, false).await?;
-    let offered = socket::offer(&app).await?;
-    apply(&app, registry.as_ref()).await?;
+    let served = serve_until_stopped(&app, registry.as_ref(), mail, listener, acceptor).await;
+    // Also where it never came to serving: what has begun ends before the runtime that it needs.
+    app.store.close().await;
+    served
+}
+
+async fn serve_until_stopped(
+    app: &Arc<App>,
+    registry: Option<&Registry>,
+    mail: Option<Mail>,
+    listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
+) -> Result<(), Failure> {
+    let _offered = socket::offer(app).await?;
+    apply(app, registry).await?;
     if let Some(mail) = mail {
-        tokio::spawn(delivery::run(Arc::clone(&app), mail));
+        tokio::spawn(delivery::run(Arc::clone(app), mail));
     }
     let hangup = signal(SignalKind::hangup()).map_err(Failure::new)?;
-    tokio::spawn(reload_on_hangup(Arc::clone(&app), hangup));
+    tokio::spawn(reload_on_hangup(Arc::clone(app), hangup));
     let stopped = super::demo::stopped();
     tracing::info!(issuer = app.issuer.as_str(), engine = app.store.engine(), "ready");
-    let router = http::router(Arc::clone(&app));
+    let router = http::router(Arc::clone(app));
     let most = app.config.connections_per_address.unwrap_or(limits::CONNECTIONS_PER_NETWORK);
     let share = Share::new("connections", most, &app.config.trusted_proxies);
-    listen::serve(listener, acceptor, router, share, stopped).await.map_err(Failure::new)?;
-    drop(offered);
-    app.store.close().await;
-    Ok(())
+    listen::serve(listener, acceptor, router, share, stopped).await.map_err(Failure::new)
 }
 
 /// The registry, where there is one.
