@@ -33,6 +33,11 @@ impl Plan {
     fn warm_up(&self) -> Duration {
         Duration::from_secs(self.seconds.min(3))
     }
+
+    /// What a comparison takes: both sides are warmed up and run in turns, then ours once more.
+    fn whole(&self) -> Duration {
+        2 * self.warm_up() + self.run() * (2 * u32::try_from(self.rounds).unwrap_or(u32::MAX)).saturating_add(1)
+    }
 }
 
 /// A server to be measured.
@@ -78,6 +83,7 @@ pub async fn compare(
     answer_bytes: usize,
     plan: Plan,
 ) -> Result<Measured> {
+    eprintln!("{name}: measuring for some {} s", plan.whole().as_secs());
     let program = std::env::current_exe()?;
     let (server, address) = Server::start_announced(program.as_os_str(), &["bare", &answer_bytes.to_string()])?;
     let address: SocketAddr = address.parse().map_err(Error::other)?;

@@ -7,7 +7,7 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use std::io::{Error, Result};
+use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -116,7 +116,7 @@ impl Connections {
                 Ok(run)
             });
         }
-        gather(workers, start).await
+        gather(workers, start, duration).await
     }
 
     /// Requests fall due at `rate` per second whatever the answers do; waiting for a free connection counts as latency.
@@ -150,7 +150,7 @@ impl Connections {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         due.close();
-        gather(workers, start).await
+        gather(workers, start, start.elapsed()).await
     }
 }
 
@@ -166,11 +166,18 @@ fn pace(due: &Semaphore, start: Moment, rate: f64, total: u64) {
     }
 }
 
-async fn gather(mut workers: JoinSet<Result<Run>>, start: Moment) -> Result<Run> {
+/// Waits for all of them: until `end` after `start`, and then as long as one answer may take.
+async fn gather(mut workers: JoinSet<Result<Run>>, start: Moment, end: Duration) -> Result<Run> {
     let mut all = Run::default();
-    while let Some(joined) = workers.join_next().await {
-        all.merge(joined.map_err(Error::other)??);
-    }
+    let left = end.saturating_sub(start.elapsed()) + PATIENCE;
+    let gathered = tokio::time::timeout(left, async {
+        while let Some(joined) = workers.join_next().await {
+            all.merge(joined.map_err(Error::other)??);
+        }
+        Ok::<(), Error>(())
+    });
+    let late = |_| Error::new(ErrorKind::TimedOut, format!("an answer took more than {} s", PATIENCE.as_secs()));
+    gathered.await.map_err(late)??;
     all.took = start.elapsed();
     all.latencies.sort_unstable();
     Ok(all)
