@@ -148,8 +148,7 @@ struct Opened {
     expires_at: Time,
 }
 
-/// What a code was for, and what a token says that it was for.
-#[derive(PartialEq, Eq)]
+/// What a code was for, or what a token says that its code was for.
 struct Granted {
     client_id: String,
     login: Option<LoginId>,
@@ -356,7 +355,7 @@ impl Meaning {
         }
         for (place, at, code, token) in std::mem::take(&mut self.redeemed) {
             let Some((granted, expires_at)) = self.codes.get(&code) else { continue };
-            if *granted != token {
+            if !self.is_of(&token, granted) {
                 self.found.push((place, Contradiction::IssuedOther));
             }
             if at >= *expires_at {
@@ -387,6 +386,17 @@ impl Meaning {
         if at >= issued.expires_at {
             self.found.push((place, Contradiction::SpentTooLate));
         }
+    }
+
+    /// Is this a token of this code? It names the approval that the code was for, if that was of a transaction.
+    fn is_of(&self, token: &Granted, code: &Granted) -> bool {
+        let of_transaction =
+            |challenge: &ChallengeId| self.opened.get(challenge).is_some_and(|opened| opened.txn_digest.is_some());
+        let challenge = match token.challenge {
+            Some(_) => token.challenge == code.challenge,
+            None => !code.challenge.as_ref().is_some_and(of_transaction),
+        };
+        challenge && (&token.client_id, token.login) == (&code.client_id, code.login)
     }
 
     fn use_up(&mut self, place: Place, code: Digest) {

@@ -173,6 +173,22 @@ fn a_code_gives_one_token_in_time_and_what_it_was_for() {
         assert_eq!(found(events), [C::IssuedOther]);
     }
 
+    // The token of a sign-in names no challenge; that of a transaction does.
+    let signed_in = |of_transaction: bool| {
+        let mut events: Vec<_> = story(1).into_iter().take(9).collect();
+        if let EventKind::ChallengeOpened { txn_digest, .. } = &mut events[4]
+            && !of_transaction
+        {
+            *txn_digest = None;
+        }
+        if let EventKind::TokenIssued { challenge, .. } = &mut events[8] {
+            *challenge = None;
+        }
+        found(events)
+    };
+    assert_eq!(signed_in(false), []);
+    assert_eq!(signed_in(true), [C::IssuedOther]);
+
     let at = |seconds: i64| {
         let mut log = Log::begin();
         story(1).into_iter().take(8).for_each(|event| log.add(event));
