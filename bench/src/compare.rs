@@ -36,7 +36,8 @@ impl Plan {
 
     /// What a comparison takes: both sides are warmed up and run in turns, then ours once more.
     fn whole(&self) -> Duration {
-        2 * self.warm_up() + self.run() * (2 * u32::try_from(self.rounds).unwrap_or(u32::MAX)).saturating_add(1)
+        let runs = u32::try_from(2 * self.rounds + 1).unwrap_or(u32::MAX);
+        2 * self.warm_up() + self.run().saturating_mul(runs)
     }
 }
 

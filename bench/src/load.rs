@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
-/// How much longer than planned an open loop may take to catch up.
+/// How much longer than planned an open loop may take to catch up, and any run to get its last answers.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often an open loop looks which requests are due.
 const PACE: Duration = Duration::from_micros(200);

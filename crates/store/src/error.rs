@@ -25,6 +25,16 @@ pub enum ReadError {
     Unavailable(Arc<sqlx::Error>),
 }
 
+impl ReadError {
+    /// Is it what was read that is wrong, and not the reading?
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Inconsistent(_) => true,
+            Self::Unavailable(error) => matches!(**error, sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }),
+        }
+    }
+}
+
 impl From<sqlx::Error> for ReadError {
     fn from(error: sqlx::Error) -> Self {
         Self::Unavailable(Arc::new(error))

@@ -341,6 +341,14 @@ impl LogReader {
         self.events_where(rest, &[Value::id(run), signed(from), signed(until)]).await
     }
 
+    /// The number after a run's last event's.
+    pub(crate) async fn end_of(&self, run: RunId) -> Result<u64, ReadError> {
+        let sql = "SELECT number FROM events WHERE run = $1 ORDER BY number DESC LIMIT 1";
+        let rows = self.pool.fetch(sql, &[Value::id(run)]).await?;
+        let Some(row) = rows.first() else { return Ok(0) };
+        Ok(number("events", &run.to_string(), row.int(0)?)?.saturating_add(1))
+    }
+
     /// As far as each run is noted to have become leaves: the number of its next event, and the MAC of its last one.
     pub(crate) async fn sequenced(&self) -> Result<BTreeMap<RunId, (u64, Mac)>, ReadError> {
         let rows = self.pool.fetch("SELECT run, number, mac FROM sequenced", &[]).await?;

@@ -1,12 +1,11 @@
 //! Handing a stored log to the verifier, also while a server goes on writing it; and proofs from its tiles.
 //!
-//! What is read is one state of the log: the tree as it was when reading began, then what each run has beyond it. What
-//! is sequenced in between still counts as waiting, so a living server is no finding.
+//! What is read is the tree as it was when reading began, then what all runs had beyond it at one later moment. What is sequenced
+//! in between still counts as waiting, so a living server is no finding.
 
 use crate::{
-    backend::Value,
     error::{Inconsistency, ReadError},
-    log::{LogReader, LoggedEvent, LoggedRun},
+    log::{LogHead, LogReader, LoggedEvent, LoggedRun},
 };
 use counterfoil_core::{
     audit::{
@@ -18,7 +17,7 @@ use counterfoil_core::{
     },
     id::RunId,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Leaves that are in memory at once.
 const PAGE: u32 = 1_024;
@@ -40,19 +39,22 @@ impl LogReader {
             given.checkpoints.extend(page.into_iter().map(|checkpoint| checkpoint.note));
         }
         let head = self.head().await?;
-        let size = head.size;
         let mut verifier = Verifier::new(given);
+        let mut beside = Vec::new();
         let mut last: BTreeMap<RunId, Link> = BTreeMap::new();
         // The tree that the leaves make, as long as none is missing.
-        let mut edge = Some(Edge::empty());
+        let (mut edge, mut whole) = (Edge::empty(), true);
         let mut odd = BTreeSet::new();
         let mut index = 0;
-        while index < size {
-            let left = u32::try_from(size - index).unwrap_or(PAGE).min(PAGE);
+        while index < head.size {
+            let left = u32::try_from(head.size - index).unwrap_or(PAGE).min(PAGE);
             let leaves = self.leaves(index, left).await?;
-            edge = edge.filter(|_| leaves.len() as u64 == u64::from(left));
-            if let Some(edge) = &mut edge {
-                self.compare_tiles(edge, &leaves, &mut odd).await?;
+            whole &= leaves.len() as u64 == u64::from(left);
+            if leaves.is_empty() {
+                break;
+            }
+            if whole {
+                self.compare_tiles(&mut edge, &leaves, &mut odd).await?;
             }
             // Leaves that are not there are the verifier's to notice: what follows has a wrong index.
             index += u64::from(left);
@@ -60,38 +62,20 @@ impl LogReader {
                 last.insert(leaf.link.run, leaf.link);
                 verifier.row(&row(leaf)?);
             }
-            tell(index, size);
+            tell(index, head.size);
         }
-        odd.into_iter().for_each(|tile| verifier.find_beside(Problem::Tile(tile)));
-        if edge.is_some_and(|edge| edge.root() != head.root) {
-            verifier.find_beside(Problem::Head);
+        beside.extend(odd.into_iter().map(Problem::Tile));
+        if !whole || edge.root() != head.root {
+            beside.push(Problem::Head);
         }
-        let mut found = BTreeMap::new();
         let runs = self.runs().await?;
-        for run in &runs {
-            let mut number = last.get(&run.id).map_or(0, |last| last.number + 1);
-            loop {
-                let page = self.events_from(run.id, number).await?;
-                let Some(last) = page.last() else { break };
-                number = last.link.number + 1;
-                for event in page {
-                    verifier.row(&row(LoggedEvent { leaf_index: None, ..event })?);
-                }
-            }
-            found.insert(run.id, number);
+        let mut waiting = Waiting::after(&last, &runs);
+        while let Some(event) = waiting.next(self).await? {
+            verifier.row(&row(event)?);
         }
-        self.compare_runs(&runs, &found, &mut verifier).await?;
-        let sequenced = self.sequenced().await?;
-        // While it grows, what is noted of it has gone on since.
-        if self.head().await? == head {
-            let runs: BTreeSet<RunId> = sequenced.keys().chain(last.keys()).copied().collect();
-            for run in runs {
-                if sequenced.get(&run) != last.get(&run).map(|last| (last.number + 1, last.mac)).as_ref() {
-                    verifier.find_beside(Problem::Sequenced { run });
-                }
-            }
-        }
-        Ok(verifier.finish())
+        self.compare_runs(&runs, &mut beside).await?;
+        self.compare_sequenced(&head, &last, &mut beside).await?;
+        Ok(verifier.finish_with(beside))
     }
 
     /// Grows the tree by these leaves and compares every stored tile that they touch: `odd` are the others. One of a living log may
@@ -106,7 +90,7 @@ impl LogReader {
         for made in edge.append(&hashes) {
             let same = match self.tile(made.id).await {
                 Ok(stored) => stored.is_some_and(|stored| stored.hashes.starts_with(&made.hashes)),
-                Err(ReadError::Inconsistent(_)) => false,
+                Err(error) if error.is_damage() => false,
                 Err(error) => return Err(error),
             };
             if !same {
@@ -116,20 +100,57 @@ impl LogReader {
         Ok(())
     }
 
-    /// Compares how many events each run has with what its row says. `runs` was read before `found`, and what is read here after
-    /// it, so that a living log's events lie between.
-    async fn compare_runs(
+    /// Compares where each run ends with what its row says: a living one ends somewhere between what its row said before and says
+    /// after.
+    async fn compare_runs(&self, before: &[LoggedRun], beside: &mut Vec<Problem>) -> Result<(), ReadError> {
+        let mut ends = Vec::with_capacity(before.len());
+        for run in before {
+            ends.push(self.end_of(run.id).await?);
+        }
+        let after: BTreeMap<RunId, u64> = self.runs().await?.into_iter().map(|run| (run.id, run.head)).collect();
+        for (run, found) in before.iter().zip(ends) {
+            let after = after.get(&run.id).copied().unwrap_or(0);
+            if found < run.head {
+                beside.push(Problem::RunLength { run: run.id, said: run.head, found });
+            } else if found > after {
+                beside.push(Problem::RunLength { run: run.id, said: after, found });
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the last leaf of each run with what is noted of it; while the log grows, what is noted is that or a later event.
+    async fn compare_sequenced(
         &self,
-        runs: &[LoggedRun],
-        found: &BTreeMap<RunId, u64>,
-        verifier: &mut Verifier,
+        head: &LogHead,
+        last: &BTreeMap<RunId, Link>,
+        beside: &mut Vec<Problem>,
     ) -> Result<(), ReadError> {
-        let later: BTreeMap<RunId, u64> = self.runs().await?.into_iter().map(|run| (run.id, run.head)).collect();
+        let noted = match self.sequenced().await {
+            Ok(noted) => noted,
+            Err(error) if error.is_damage() => {
+                beside.push(Problem::Unreadable { table: "sequenced" });
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let stands = self.head().await? == *head;
+        let runs: BTreeSet<RunId> = noted.keys().chain(last.keys()).copied().collect();
         for run in runs {
-            let found = found.get(&run.id).copied().unwrap_or(0);
-            let most = later.get(&run.id).copied().unwrap_or(0);
-            if found < run.head || found > most {
-                verifier.find_beside(Problem::RunLength { run: run.id, said: run.head, found });
+            let leaf = last.get(&run).map(|last| (last.number + 1, last.mac));
+            let same = match noted.get(&run) {
+                noted if stands => noted == leaf.as_ref(),
+                None => leaf.is_none(),
+                Some((number, mac)) => {
+                    let event = match number.checked_sub(1) {
+                        Some(number) => self.event_at(run, number).await?,
+                        None => None,
+                    };
+                    leaf.is_none_or(|(least, _)| *number >= least) && event.is_some_and(|event| event.link.mac == *mac)
+                }
+            };
+            if !same {
+                beside.push(Problem::Sequenced { run });
             }
         }
         Ok(())
@@ -146,11 +167,40 @@ impl LogReader {
         let path = self.assemble(&Plan::consistency(old_size, new_size).map_err(out_of_range)?).await?;
         Ok(ConsistencyProof { old_size, new_size, path })
     }
+}
 
-    async fn events_from(&self, run: RunId, number: u64) -> Result<Vec<LoggedEvent>, ReadError> {
-        let number = i64::try_from(number).unwrap_or(i64::MAX);
-        let rest = "WHERE e.run = $1 AND e.number >= $2 ORDER BY e.number LIMIT $3";
-        self.events_where(rest, &[Value::id(run), Value::Int(number), Value::Int(PAGE.into())]).await
+/// Events that are no leaves yet, in the order that the sequencer would give them. All of them were there at one moment, so whatever
+/// led to one is among them or a leaf.
+struct Waiting(BTreeMap<RunId, Rest>);
+
+/// What a run has beyond its leaves.
+struct Rest {
+    next: u64,
+    until: u64,
+    read: VecDeque<LoggedEvent>,
+}
+
+impl Waiting {
+    /// `runs` as they were at that moment.
+    fn after(last: &BTreeMap<RunId, Link>, runs: &[LoggedRun]) -> Self {
+        let rest = |run: &LoggedRun| {
+            let next = last.get(&run.id).map_or(0, |last| last.number + 1);
+            (next < run.head).then(|| (run.id, Rest { next, until: run.head, read: VecDeque::new() }))
+        };
+        Self(runs.iter().filter_map(rest).collect())
+    }
+
+    async fn next(&mut self, log: &LogReader) -> Result<Option<LoggedEvent>, ReadError> {
+        for (run, rest) in &mut self.0 {
+            if rest.read.is_empty() && rest.next < rest.until {
+                let end = rest.until.min(rest.next.saturating_add(PAGE.into()));
+                rest.read = log.stretch(*run, rest.next, end).await?.into();
+                rest.next = end;
+            }
+        }
+        let first = |(run, rest): (&RunId, &Rest)| Some((rest.read.front()?.id, *run));
+        let Some((_, run)) = self.0.iter().filter_map(first).min() else { return Ok(None) };
+        Ok(self.0.get_mut(&run).and_then(|rest| rest.read.pop_front()))
     }
 }
 

@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Events of one unit of work lie at most this far apart in their run.
 const UNIT_EVENTS: u64 = 64;
+/// Between the date of a unit and its commit lies at most so much, as far as this can tell.
+const UNIT_SECONDS: i64 = 30;
 
 /// A contradiction in what the log says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,8 +49,8 @@ pub enum Contradiction {
     /// A token for a code that never was.
     #[error("a token was issued for a code that is not in the log")]
     UnknownCode,
-    /// A code that gave a second token, or that had been refused before (RFC 6749 §4.1.2).
-    #[error("a code was used a second time")]
+    /// A code that was issued again, gave a second token, or had been refused before (RFC 6749 §4.1.2).
+    #[error("a code was issued or used a second time")]
     CodeTwice,
     /// A code that was used too late.
     #[error("a token was issued for a code that had ended")]
@@ -140,7 +142,6 @@ enum Cause {
     Enrolled(AuthenticatorId),
     Accepted(AuthenticatorId),
     Login(LoginId),
-    Code(Digest),
 }
 
 struct Opened {
@@ -155,8 +156,18 @@ struct Granted {
     challenge: Option<ChallengeId>,
 }
 
+/// What was said of a code.
+enum Code {
+    Issued(Box<Granted>, Time),
+    /// It was used up, where nobody had read yet that it was issued: by this token, or by a refusal.
+    Early(Place, Time, Option<Box<Granted>>),
+    Used,
+}
+
 /// A token of an approval.
 struct Issued {
+    place: Place,
+    at: Time,
     challenge: ChallengeId,
     audience: String,
     expires_at: Time,
@@ -169,9 +180,12 @@ struct Spent {
     audience: String,
     txn_digest: Digest,
     token: Option<TokenId>,
+    /// The token had not been read yet.
+    early: bool,
 }
 
-/// What was said so far. It grows with the log, by some hundred bytes for each challenge, login and token.
+/// What was said so far. It grows with the log: by some hundred bytes for each challenge, login, token of an approval and code that
+/// waits for its token, by some ten for each decision and used code.
 #[derive(Default)]
 pub(super) struct Meaning {
     causes: BTreeSet<Cause>,
@@ -188,9 +202,7 @@ pub(super) struct Meaning {
     token_logins: BTreeMap<ChallengeId, LoginId>,
     tokens: BTreeMap<TokenId, Issued>,
     revoked: BTreeMap<TokenId, (Place, Time)>,
-    codes: BTreeMap<Digest, (Granted, Time)>,
-    used_codes: BTreeSet<Digest>,
-    redeemed: Vec<(Place, Time, Digest, Granted)>,
+    codes: BTreeMap<Digest, Code>,
     spent: Vec<Spent>,
     found: Vec<(Place, Contradiction)>,
 }
@@ -252,24 +264,21 @@ impl Meaning {
             EventKind::CodeIssued { code, client_id, login, challenge, expires_at } => {
                 self.issue(place, at, Some(*login), *challenge);
                 let granted = Granted { client_id: client_id.clone(), login: Some(*login), challenge: *challenge };
-                self.codes.insert(*code, (granted, *expires_at));
-                self.provide(place, at, Cause::Code(*code));
+                self.issue_code((place, at), *code, granted, *expires_at);
             }
             EventKind::TokenIssued { token, client_id, audience, login, challenge, code, expires_at, .. } => {
                 self.issue(place, at, *login, *challenge);
                 if let Some(code) = code {
-                    self.require(place, at, Cause::Code(*code), Contradiction::UnknownCode);
-                    self.use_up(place, *code);
                     let granted = Granted { client_id: client_id.clone(), login: *login, challenge: *challenge };
-                    self.redeemed.push((place, at, *code, granted));
+                    self.use_code((place, at), *code, Some(granted));
                 }
                 if let Some(challenge) = *challenge {
-                    let issued = Issued { challenge, audience: audience.clone(), expires_at: *expires_at };
-                    self.tokens.insert(*token, issued);
+                    let (audience, expires_at) = (audience.clone(), *expires_at);
+                    self.tokens.entry(*token).or_insert(Issued { place, at, challenge, audience, expires_at });
                     self.token_logins.extend(login.map(|login| (challenge, login)));
                 }
             }
-            EventKind::CodeRefused { code, .. } => self.use_up(place, *code),
+            EventKind::CodeRefused { code, .. } => self.use_code((place, at), *code, None),
             EventKind::TokenRevoked { token } => {
                 self.revoked.entry(*token).or_insert((place, at));
             }
@@ -293,6 +302,7 @@ impl Meaning {
                     audience: audience.clone(),
                     txn_digest: *txn_digest,
                     token: *token,
+                    early: token.is_some_and(|token| !self.tokens.contains_key(&token)),
                 });
             }
             EventKind::OutcomeReported { challenge, .. } => {
@@ -353,15 +363,11 @@ impl Meaning {
         for spent in std::mem::take(&mut self.spent) {
             self.compare_spent(&spent);
         }
-        for (place, at, code, token) in std::mem::take(&mut self.redeemed) {
-            let Some((granted, expires_at)) = self.codes.get(&code) else { continue };
-            if !self.is_of(&token, granted) {
-                self.found.push((place, Contradiction::IssuedOther));
-            }
-            if at >= *expires_at {
-                self.found.push((place, Contradiction::CodeLate));
-            }
-        }
+        let unknown = self.codes.values().filter_map(|code| match code {
+            Code::Early(place, _, Some(_)) => Some((*place, Contradiction::UnknownCode)),
+            _ => None,
+        });
+        self.found.extend(unknown);
         let owed = self.owed.into_values().flatten().map(|(place, _, contradiction)| (place, contradiction));
         self.found.extend(owed);
         self.found.sort_by_key(|(place, _)| (place.index.is_none(), *place));
@@ -379,6 +385,9 @@ impl Meaning {
         let Some(issued) = self.tokens.get(&token).filter(|issued| issued.challenge == challenge) else {
             return self.found.push((place, Contradiction::SpentByOtherToken));
         };
+        if spent.early && !may_lie_before((place, at), (issued.place, issued.at)) {
+            self.found.push((place, Contradiction::SpentByOtherToken));
+        }
         if issued.audience != spent.audience {
             self.found.push((place, Contradiction::SpentElsewhere));
         }
@@ -388,20 +397,54 @@ impl Meaning {
         }
     }
 
-    /// Is this a token of this code? It names the approval that the code was for, if that was of a transaction.
-    fn is_of(&self, token: &Granted, code: &Granted) -> bool {
+    fn issue_code(&mut self, (place, at): (Place, Time), code: Digest, granted: Granted, expires_at: Time) {
+        match self.codes.insert(code, Code::Used) {
+            None => {
+                self.codes.insert(code, Code::Issued(Box::new(granted), expires_at));
+            }
+            Some(Code::Early(used, used_at, token)) => {
+                if !may_lie_before((used, used_at), (place, at)) {
+                    self.found.push((used, Contradiction::UnknownCode));
+                }
+                if let Some(token) = token {
+                    self.compare_code((used, used_at), &token, &granted, expires_at);
+                }
+            }
+            Some(Code::Issued(..) | Code::Used) => self.found.push((place, Contradiction::CodeTwice)),
+        }
+    }
+
+    /// Uses a code up: for this token, or by a refusal.
+    fn use_code(&mut self, (place, at): (Place, Time), code: Digest, token: Option<Granted>) {
+        match self.codes.insert(code, Code::Used) {
+            None => {
+                self.codes.insert(code, Code::Early(place, at, token.map(Box::new)));
+            }
+            Some(Code::Issued(granted, expires_at)) => {
+                if let Some(token) = token {
+                    self.compare_code((place, at), &token, &granted, expires_at);
+                }
+            }
+            Some(before @ (Code::Early(..) | Code::Used)) => {
+                self.codes.insert(code, before);
+                self.found.push((place, Contradiction::CodeTwice));
+            }
+        }
+    }
+
+    /// A token beside its code. It names the approval that the code was for, if that was of a transaction.
+    fn compare_code(&mut self, (place, at): (Place, Time), token: &Granted, code: &Granted, expires_at: Time) {
         let of_transaction =
             |challenge: &ChallengeId| self.opened.get(challenge).is_some_and(|opened| opened.txn_digest.is_some());
         let challenge = match token.challenge {
             Some(_) => token.challenge == code.challenge,
             None => !code.challenge.as_ref().is_some_and(of_transaction),
         };
-        challenge && (&token.client_id, token.login) == (&code.client_id, code.login)
-    }
-
-    fn use_up(&mut self, place: Place, code: Digest) {
-        if !self.used_codes.insert(code) {
-            self.found.push((place, Contradiction::CodeTwice));
+        if !challenge || (&token.client_id, token.login) != (&code.client_id, code.login) {
+            self.found.push((place, Contradiction::IssuedOther));
+        }
+        if at >= expires_at {
+            self.found.push((place, Contradiction::CodeLate));
         }
     }
 
@@ -480,10 +523,11 @@ fn may_lie_before((first, first_at): (Place, Time), (cause, cause_at): (Place, T
     cause_at <= first_at.plus_seconds(limits::CLOCK_LEEWAY_SECONDS)
 }
 
-/// Whether an event that lies after an end in the log also came after it.
+/// Whether an event that lies after an end in the log also came after it. Of two nodes only their events' times tell: an end is dated
+/// when it was asked for, and holds when it is committed.
 fn is_after(place: Place, at: Time, (end, end_at): (Place, Time)) -> bool {
     if place.run == end.run {
         return at != end_at || place.number.abs_diff(end.number) > UNIT_EVENTS;
     }
-    at > end_at.plus_seconds(limits::CLOCK_LEEWAY_SECONDS)
+    at > end_at.plus_seconds(limits::CLOCK_LEEWAY_SECONDS + UNIT_SECONDS)
 }

@@ -1,7 +1,7 @@
 //! Reads a whole log again and says what is wrong with it, and what nobody could see from here.
 //!
 //! Pure: rows come from an iterator, keys and checkpoints from the caller. The rows of the tree come first, in the
-//! order of their leaves; then those that wait for the sequencer, in the order of their runs.
+//! order of their leaves; then those that wait for the sequencer, in the order that it would give them.
 
 pub use super::meaning::{Contradiction, Place};
 use super::{
@@ -53,6 +53,8 @@ pub struct Given {
     pub checkpoints: Vec<String>,
     /// A checkpoint that was kept outside the database: the log must contain its tree.
     pub trusted: Option<String>,
+    /// Whether the report is to name all decisions.
+    pub decisions: bool,
 }
 
 /// What is wrong.
@@ -114,14 +116,14 @@ pub enum Problem {
         /// Its size.
         size: u64,
     },
-    /// The database says that a run has another number of events than it has.
-    #[error("run {run} has {found} events, and is said to have {said}")]
+    /// The database says that a run ends before another number than it does.
+    #[error("run {run} is said to end before number {said}, and ends before {found}")]
     RunLength {
         /// Which run.
         run: RunId,
-        /// How many the database says.
+        /// The number that the database says.
         said: u64,
-        /// How many there are.
+        /// The number after its last event's.
         found: u64,
     },
     /// The database says that a run became leaves as far as another event than it did.
@@ -130,9 +132,15 @@ pub enum Problem {
         /// Which run.
         run: RunId,
     },
-    /// The database says another root than the leaves have.
-    #[error("the stored root is not that of the leaves")]
+    /// The database says another size or root than the leaves have.
+    #[error("the stored size and root are not those of the leaves")]
     Head,
+    /// A row that cannot be read.
+    #[error("a row of {table} cannot be read")]
+    Unreadable {
+        /// Of which table.
+        table: &'static str,
+    },
     /// A stored tile is not what the leaves make: proofs out of it prove nothing.
     #[error("tile {0} is not what the leaves make")]
     Tile(TileId),
@@ -178,6 +186,9 @@ pub enum Residue {
     /// Events that no checkpoint signs yet.
     #[error("{0} events are under no signed checkpoint yet")]
     Unsigned(u64),
+    /// Events that no checkpoint had signed, and that are gone with all that spoke of them.
+    #[error("events of a run's end that no checkpoint had signed yet could have been cut off")]
+    Tail,
 }
 
 /// What was found.
@@ -199,8 +210,8 @@ pub struct Report {
     pub truncated: bool,
     /// What nobody could see from here.
     pub residue: Vec<Residue>,
-    /// The decisions that it speaks of: each has a record.
-    pub decisions: BTreeSet<DecisionId>,
+    /// The decisions that the log speaks of, in order, if they were asked for.
+    pub decisions: Vec<DecisionId>,
 }
 
 impl Report {
@@ -237,6 +248,7 @@ pub struct Verifier {
     unexplained: BTreeMap<EventId, Place>,
     erased: BTreeSet<EventId>,
     meaning: Meaning,
+    names_decisions: bool,
     findings: Vec<Finding>,
     truncated: bool,
 }
@@ -258,6 +270,7 @@ impl Verifier {
             unexplained: BTreeMap::new(),
             erased: BTreeSet::new(),
             meaning: Meaning::default(),
+            names_decisions: given.decisions,
             findings: Vec::new(),
             truncated: false,
             key: given.chain_key,
@@ -315,13 +328,13 @@ impl Verifier {
         self.compare_checkpoints();
     }
 
-    /// Adds what whoever reads the rows finds in what the database keeps beside them.
-    pub fn find_beside(&mut self, problem: Problem) {
-        self.find(None, problem);
+    /// The report, once every row has been read.
+    pub fn finish(self) -> Report {
+        self.finish_with([])
     }
 
-    /// The report, once every row has been read.
-    pub fn finish(mut self) -> Report {
+    /// The same, with what the reader of the rows found in what the database keeps beside them.
+    pub fn finish_with(mut self, beside: impl IntoIterator<Item = Problem>) -> Report {
         for (place, predecessor) in std::mem::take(&mut self.predecessors) {
             let Predecessor { run, number, mac } = predecessor;
             let intact = self.runs.get(&run).is_some_and(|run| {
@@ -344,14 +357,16 @@ impl Verifier {
             self.find(None, problem);
         }
         let meaning = std::mem::take(&mut self.meaning);
-        let decisions = meaning.decisions().collect();
+        let decisions = if self.names_decisions { meaning.decisions().collect() } else { Vec::new() };
         for (place, contradiction) in meaning.finish() {
             self.find(Some(place), contradiction.into());
         }
+        beside.into_iter().for_each(|problem| self.find(None, problem));
         let unsigned = self.next_index - self.signed + self.waiting;
         if unsigned > 0 {
             self.residue.push(Residue::Unsigned(unsigned));
         }
+        self.residue.push(Residue::Tail);
         self.findings.sort_by_key(|finding| finding.place.map(|place| (place.index.is_none(), place)));
         let bad = |finding: &&Finding| matches!(finding.problem, Problem::Root { .. } | Problem::Cut { .. });
         Report {

@@ -109,6 +109,7 @@ impl Log {
             log_keys: vec![LogSigner::new(1).log_key().clone()],
             checkpoints: vec![self.checkpoint()],
             trusted: None,
+            decisions: false,
         }
     }
 

@@ -250,7 +250,10 @@ fn nothing_follows_an_end() {
     events.insert(7, contained());
     assert_eq!(found(events), [C::AfterContainment; 3]);
     let reversed = EventKind::ContainmentReversed { logins: vec![login(1)], decision: None };
-    assert_eq!(found(and_then([contained(), reversed, coded(1)])), []);
+    let mut events = story(1);
+    events.splice(7..7, [contained(), reversed]);
+    assert_eq!(found(events), []);
+    assert_eq!(found(and_then([coded(1)])), [C::CodeTwice]);
 
     let mut events = story(1);
     events.insert(5, void);
@@ -294,6 +297,53 @@ fn two_nodes_may_lie_out_of_order_as_far_as_clocks_differ() {
     assert_eq!(out_of_order(10, false), []);
     assert_eq!(out_of_order(11, false), [Contradiction::UsedBeforeEnrolled]);
     assert_eq!(out_of_order(-1, true), [Contradiction::UsedBeforeEnrolled]);
+}
+
+#[test]
+fn a_code_or_token_of_another_node_may_come_late_as_far_as_clocks_differ() {
+    use Contradiction as C;
+    // What the second run says rests on what comes in the third, dated so much later.
+    let out_of_order = |first: usize, late: usize, apart: i64| {
+        let mut log = Log::begin();
+        let events = story(1);
+        let at = START.plus_seconds(100);
+        events[..late].iter().for_each(|event| log.add(event.clone()));
+        log.begin_run(2);
+        log.add_at(events[first].clone(), at);
+        log.begin_run(3);
+        log.add_at(events[late].clone(), at.plus_seconds(apart));
+        contradictions(&log)
+    };
+    let (code, token, spend) = (7, 8, 9);
+    assert_eq!(out_of_order(token, code, 10), []);
+    assert_eq!(out_of_order(token, code, 11), [C::UnknownCode]);
+    assert_eq!(out_of_order(spend, token, 10), []);
+    assert_eq!(out_of_order(spend, token, 11), [C::SpentByOtherToken]);
+
+    // The same token twice, and a refusal, before the code that was used up is read.
+    let twice = |again: EventKind| {
+        let mut events: Vec<_> = story(1).into_iter().take(7).collect();
+        events.extend([issued(1), again]);
+        found(events)
+    };
+    assert_eq!(twice(issued(1)), [C::UnknownCode, C::CodeTwice]);
+    assert_eq!(twice(code_refused()), [C::UnknownCode, C::CodeTwice]);
+}
+
+#[test]
+fn what_another_node_ends_may_still_be_used_for_as_long_as_that_may_take() {
+    let spent_at = |later: i64| {
+        let mut log = Log::begin();
+        story(1).into_iter().take(9).for_each(|event| log.add(event));
+        let at = START.plus_seconds(100);
+        log.begin_run(2);
+        log.add_at(EventKind::TokenRevoked { token: token(1) }, at);
+        log.begin_run(3);
+        log.add_at(spent(1), at.plus_seconds(later));
+        contradictions(&log)
+    };
+    assert_eq!(spent_at(40), []);
+    assert_eq!(spent_at(41), [Contradiction::SpentTooLate]);
 }
 
 #[test]

@@ -58,6 +58,10 @@ async fn serve(args: Args) -> Result<(), Failure> {
     socket::require_alone(&config.data).await?;
     let app = start::start(config, &pack, false).await?;
     let served = serve_until_stopped(&app, registry.as_ref(), mail, listener, acceptor).await;
+    if let Err(failure) = &served {
+        // To close may take a while.
+        tracing::error!(%failure, "closing");
+    }
     // Also where it never came to serving: what has begun ends before the runtime that it needs.
     app.store.close().await;
     served

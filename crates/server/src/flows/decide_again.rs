@@ -103,10 +103,11 @@ impl Packs {
 /// Decides all of them again, telling how many of how many are done. `logged`: those that the log speaks of, read before.
 pub async fn decide_all_again(
     log: &LogReader,
-    mut logged: BTreeSet<DecisionId>,
+    logged: Vec<DecisionId>,
     mut tell: impl FnMut(u64, u64),
 ) -> Result<Again, ReadError> {
     let (mut again, mut packs, mut after) = (Again::default(), Packs::default(), None);
+    let mut missing: BTreeSet<DecisionId> = logged.into_iter().collect();
     let total = log.decision_count().await?;
     loop {
         let page = log.decisions(after, PAGE).await?;
@@ -114,7 +115,7 @@ pub async fn decide_all_again(
         after = Some(last.record.id);
         for stored in &page {
             again.decisions += 1;
-            logged.remove(&stored.record.id);
+            missing.remove(&stored.record.id);
             let committed = committed(log, stored).await?;
             let record = committed.and_then(|()| read(stored));
             let version = stored.record.policy_version;
@@ -136,7 +137,7 @@ pub async fn decide_all_again(
         }
         tell(again.decisions, total);
     }
-    logged.into_iter().for_each(|id| again.find(id, Difference::Gone));
+    missing.into_iter().for_each(|id| again.find(id, Difference::Gone));
     again.packs = packs.0.values().flatten().count();
     Ok(again)
 }

@@ -34,7 +34,7 @@ pub async fn remove_client(app: &App, client_id: &str, actor: Actor, now: Time) 
     }
     // What it holds is revoked in any case; whether this node has forgotten it too, is said after that.
     let forgotten = start::reload(app).await;
-    let revoked = revoke_all(app, client_id, &actor, now).await?;
+    let revoked = revoke_all(app, client_id, &actor).await?;
     forgotten.then_some(revoked).ok_or_else(start::not_reloaded)
 }
 
@@ -44,9 +44,10 @@ async fn is_half_removed(app: &App, client_id: &str, now: Time) -> Result<bool, 
     Ok(remembered || !app.store.live_tokens_of_client(client_id, now, 1).await?.is_empty())
 }
 
-async fn revoke_all(app: &App, client_id: &str, actor: &Actor, now: Time) -> Result<usize, Problem> {
+async fn revoke_all(app: &App, client_id: &str, actor: &Actor) -> Result<usize, Problem> {
     let mut revoked = 0;
     loop {
+        let now = app.now();
         let tokens = app.store.live_tokens_of_client(client_id, now, STEP).await?;
         let Some(first) = tokens.first() else { return Ok(revoked) };
         let mut tx = Tx::new(now);

@@ -6,11 +6,11 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use counterfoil_core::audit::{
     chain::ChainError,
     checkpoint::{Checkpoint, LogKey, Signer},
-    event::{EventKind, Leaf, LeafHash},
+    event::{ContainmentCause, Event, EventKind, Leaf, LeafHash},
     tree::TileId,
-    verify::{Given, Problem, Report},
+    verify::{Contradiction, Given, Problem, Report},
 };
-use counterfoil_core::seal::MasterKey;
+use counterfoil_core::{digest::Digest, id::LoginId, seal::MasterKey};
 use counterfoil_store::{Fault, OpenError, SequenceError, Sequencer, Store, Tx};
 use std::{
     sync::{Mutex, mpsc},
@@ -35,6 +35,7 @@ crate::on_both_engines! {
     a_living_log_verifies,
     every_kind_of_edit_is_found,
     an_edit_beside_the_events_is_found,
+    what_waits_is_read_in_the_order_that_it_will_have,
 }
 
 pub struct TestLog(Ed25519KeyPair, LogKey);
@@ -464,6 +465,22 @@ async fn an_edit_beside_the_events_is_found(house: House) {
         ("UPDATE runs SET head = 1305".to_owned(), "UPDATE runs SET head = 1304".to_owned(), short(1_305)),
         ("UPDATE runs SET head = 1303".to_owned(), "UPDATE runs SET head = 1304".to_owned(), short(1_303)),
         (
+            "UPDATE log_head SET size = size + 1".to_owned(),
+            "UPDATE log_head SET size = size - 1".to_owned(),
+            Problem::Head,
+        ),
+        (
+            "UPDATE log_head SET size = size + 1000000000000".to_owned(),
+            "UPDATE log_head SET size = size - 1000000000000".to_owned(),
+            Problem::Head,
+        ),
+        (
+            format!("UPDATE sequenced SET mac = {}", literal(b"short")),
+            format!("UPDATE sequenced SET mac = {mac}"),
+            Problem::Unreadable { table: "sequenced" },
+        ),
+        (swap(first, &literal(b"short")), swap(first, &first_bytes), Problem::Tile(first)),
+        (
             "UPDATE sequenced SET number = 1304".to_owned(),
             "UPDATE sequenced SET number = 1301".to_owned(),
             Problem::Sequenced { run },
@@ -484,4 +501,37 @@ async fn an_edit_beside_the_events_is_found(house: House) {
     assert_eq!(house.tamper(&format!("DELETE FROM tiles {}", at(first))).await, 1);
     let report = verified(&store, &log).await;
     assert!(report.findings.iter().any(|finding| finding.problem == Problem::Tile(first)), "{:?}", report.findings);
+}
+
+async fn what_waits_is_read_in_the_order_that_it_will_have(house: House) {
+    let (a, log) = (house.open("a").await, TestLog::new());
+    let b = match house.engine {
+        Engine::Postgres => house.open("b").await,
+        // One writer at a time: what it wrote before is another run.
+        Engine::Sqlite => a.clone(),
+    };
+    let login = LoginId::new(house.now(), [1; 10]);
+    let contained =
+        EventKind::Contained { logins: vec![login], authenticators: vec![], cause: ContainmentCause::Owner };
+    let reversed = EventKind::ContainmentReversed { logins: vec![login], decision: None };
+    let code = EventKind::CodeIssued {
+        code: Digest::of(b"code"),
+        client_id: "treasury".to_owned(),
+        login,
+        challenge: None,
+        expires_at: house.now().plus_seconds(300),
+    };
+    for (store, kind) in [(&a, contained), (&b, reversed), (&a, code)] {
+        house.wait_seconds(60);
+        let event = Event { kind, ..event(house.now()) };
+        let _ = Tx::new(house.now()).commit(store, event).await.unwrap();
+    }
+    let problems = async || -> Vec<Problem> {
+        verified(&a, &log).await.findings.into_iter().map(|finding| finding.problem).collect()
+    };
+    // Nobody signed in. That is all.
+    let expected = [Problem::Contradiction(Contradiction::IssuedWithoutLogin)];
+    assert_eq!(problems().await, expected, "while it waits");
+    Sequencer::new(a.clone()).step(&log).await.unwrap();
+    assert_eq!(problems().await, expected, "as leaves");
 }

@@ -112,6 +112,7 @@ pub fn given(
         log_keys: log.log_keys(log_keys)?,
         checkpoints: Vec::new(),
         trusted: checkpoint.map(read_note).transpose()?,
+        decisions: false,
     })
 }
 
@@ -126,8 +127,9 @@ pub fn read_note(file: &Path) -> Result<String, Failure> {
 }
 
 /// Verifies the whole log, and on demand every decision in it.
-pub async fn verify(log: &Log, given: Given, format: Format, decide_again: bool) -> Result<(), Failure> {
+pub async fn verify(log: &Log, mut given: Given, format: Format, decide_again: bool) -> Result<(), Failure> {
     let reader = log.open().await?;
+    given.decisions = decide_again;
     let mut progress = Progress::new("verifying");
     let report = reader.verify_telling(given, |done, total| progress.tell(done, total)).await;
     let mut report = report.map_err(Failure::new)?;
