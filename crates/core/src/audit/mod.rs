@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod canonical;
 pub mod chain;
 pub mod checkpoint;
+mod contradiction;
 pub mod event;
 pub mod inclusion;
 pub mod kind;

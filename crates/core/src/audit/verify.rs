@@ -3,7 +3,7 @@
 //! Pure: rows come from an iterator, keys and checkpoints from the caller. The rows of the tree come first, in the
 //! order of their leaves; then those that wait for the sequencer, in the order that it would give them.
 
-pub use super::meaning::{Contradiction, Place};
+pub use super::contradiction::{Contradiction, Place};
 use super::{
     chain::{ChainError, ChainKey, Follow, Link},
     checkpoint::{Checkpoint, LogKey, Note, NoteError},

@@ -13,3 +13,4 @@ mod nouns;
 mod one_effect;
 mod spends;
 mod units;
+mod verify;
