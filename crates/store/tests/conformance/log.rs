@@ -11,7 +11,11 @@ use counterfoil_core::audit::{
 };
 use counterfoil_store::{Fault, OpenError, SequenceError, Sequencer, Store, Tx};
 use std::{
-    sync::{Mutex, mpsc},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 use tokio::time::timeout;
@@ -19,6 +23,7 @@ use tokio::time::timeout;
 crate::on_both_engines! {
     committed_events_become_leaves_under_a_signed_checkpoint,
     two_sequencers_make_one_history,
+    a_step_that_panics_ends_alone,
     an_edited_event_becomes_no_leaf,
     an_edit_is_told_even_if_the_step_that_found_it_failed,
     a_deleted_event_stops_its_run,
@@ -82,6 +87,38 @@ async fn a_step_keeps_no_thread_from_the_requests() {
     go_on.send(()).unwrap();
     assert_eq!(hear().await, Some(true), "nobody could go on while it signed");
     running.abort();
+}
+
+/// Panics the first time.
+struct Panics(TestLog, AtomicBool);
+
+impl Signer for Panics {
+    fn log_key(&self) -> &LogKey {
+        self.0.log_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        assert!(self.1.swap(true, Ordering::Relaxed), "this panic belongs to the test");
+        self.0.sign(message)
+    }
+}
+
+async fn a_step_that_panics_ends_alone(house: House) {
+    let store = house.open("a").await;
+    commit(&store, &house, 3).await;
+    let running = tokio::spawn(Sequencer::new(store.clone()).run(Panics(TestLog::new(), AtomicBool::new(false))));
+    let signed = async {
+        loop {
+            match store.log().last_checkpoint().await.unwrap() {
+                Some(checkpoint) if checkpoint.size == 4 => return,
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    timeout(Duration::from_secs(30), signed).await.expect("the next step signs what that one did not");
+    running.abort();
+    let report = store.log().verify(crate::verify::given(&TestLog::new())).await.unwrap();
+    assert!(report.holds(), "{:?}", report.findings);
 }
 
 pub async fn commit(store: &Store, house: &House, count: usize) {

@@ -25,7 +25,7 @@ crate::on_both_engines! {
     what_waits_is_read_in_the_order_that_it_will_have,
 }
 
-fn given(log: &TestLog) -> Given {
+pub fn given(log: &TestLog) -> Given {
     let chain_key = Some(MasterKey::from_bytes([7; 32]).chain().unwrap());
     Given { chain_key, log_keys: vec![log.log_key().clone()], ..Given::default() }
 }
