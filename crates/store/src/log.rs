@@ -341,6 +341,19 @@ impl LogReader {
         self.events_where(rest, &[Value::id(run), signed(from), signed(until)]).await
     }
 
+    /// The first of a run's events from one number up to another.
+    pub(crate) async fn stretch_at_most(
+        &self,
+        run: RunId,
+        from: u64,
+        until: u64,
+        limit: u32,
+    ) -> Result<Vec<LoggedEvent>, ReadError> {
+        let rest = "WHERE e.run = $1 AND e.number >= $2 AND e.number < $3 ORDER BY e.number LIMIT $4";
+        let values = [Value::id(run), signed(from), signed(until), Value::Int(limit.into())];
+        self.events_where(rest, &values).await
+    }
+
     /// The number after a run's last event's.
     pub(crate) async fn end_of(&self, run: RunId) -> Result<u64, ReadError> {
         let sql = "SELECT number FROM events WHERE run = $1 ORDER BY number DESC LIMIT 1";

@@ -169,7 +169,7 @@ impl LogReader {
     }
 }
 
-/// Events that are no leaves yet, in the order that the sequencer would give them. All of them were there at one moment, so whatever
+/// Events that are no leaves yet, in the order that the sequencer would give them in one step. All of them were there at one moment, so whatever
 /// led to one is among them or a leaf.
 struct Waiting(BTreeMap<RunId, Rest>);
 
@@ -193,9 +193,9 @@ impl Waiting {
     async fn next(&mut self, log: &LogReader) -> Result<Option<LoggedEvent>, ReadError> {
         for (run, rest) in &mut self.0 {
             if rest.read.is_empty() && rest.next < rest.until {
-                let end = rest.until.min(rest.next.saturating_add(PAGE.into()));
-                rest.read = log.stretch(*run, rest.next, end).await?.into();
-                rest.next = end;
+                // The next ones that are there: of what is missing between, the chain tells.
+                rest.read = log.stretch_at_most(*run, rest.next, rest.until, PAGE).await?.into();
+                rest.next = rest.read.back().map_or(rest.until, |last| last.link.number + 1);
             }
         }
         let first = |(run, rest): (&RunId, &Rest)| Some((rest.read.front()?.id, *run));

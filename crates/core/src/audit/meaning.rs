@@ -51,9 +51,15 @@ struct Granted {
 /// What was said of a code.
 enum Code {
     Issued(Box<Granted>, Time),
-    /// It was used up, where nobody had read yet that it was issued: by this token, or by a refusal.
-    Early(Place, Time, Option<Box<Granted>>),
+    Early(Box<Early>),
     Used,
+}
+
+/// A code that was used up where nobody had read yet that it was issued: by this token, or by a refusal.
+struct Early {
+    place: Place,
+    at: Time,
+    token: Option<Granted>,
 }
 
 /// A token of an approval.
@@ -77,7 +83,8 @@ struct Spent {
 }
 
 /// What was said so far. It grows with the log: by some hundred bytes for each challenge, login, token of an approval and code that
-/// waits for its token, by some ten for each decision and used code.
+/// waits for its token, by some ten for each decision and each code that was
+/// used.
 #[derive(Default)]
 pub(super) struct Meaning {
     causes: BTreeSet<Cause>,
@@ -256,7 +263,7 @@ impl Meaning {
             self.compare_spent(&spent);
         }
         let unknown = self.codes.values().filter_map(|code| match code {
-            Code::Early(place, _, Some(_)) => Some((*place, Contradiction::UnknownCode)),
+            Code::Early(early) if early.token.is_some() => Some((early.place, Contradiction::UnknownCode)),
             _ => None,
         });
         self.found.extend(unknown);
@@ -294,12 +301,13 @@ impl Meaning {
             None => {
                 self.codes.insert(code, Code::Issued(Box::new(granted), expires_at));
             }
-            Some(Code::Early(used, used_at, token)) => {
-                if !may_lie_before((used, used_at), (place, at)) {
-                    self.found.push((used, Contradiction::UnknownCode));
+            Some(Code::Early(early)) => {
+                let used = (early.place, early.at);
+                if !may_lie_before(used, (place, at)) {
+                    self.found.push((early.place, Contradiction::UnknownCode));
                 }
-                if let Some(token) = token {
-                    self.compare_code((used, used_at), &token, &granted, expires_at);
+                if let Some(token) = &early.token {
+                    self.compare_code(used, token, &granted, expires_at);
                 }
             }
             Some(Code::Issued(..) | Code::Used) => self.found.push((place, Contradiction::CodeTwice)),
@@ -310,7 +318,7 @@ impl Meaning {
     fn use_code(&mut self, (place, at): (Place, Time), code: Digest, token: Option<Granted>) {
         match self.codes.insert(code, Code::Used) {
             None => {
-                self.codes.insert(code, Code::Early(place, at, token.map(Box::new)));
+                self.codes.insert(code, Code::Early(Box::new(Early { place, at, token })));
             }
             Some(Code::Issued(granted, expires_at)) => {
                 if let Some(token) = token {

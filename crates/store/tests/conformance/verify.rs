@@ -7,6 +7,7 @@ use crate::{
 };
 use counterfoil_core::{
     audit::{
+        chain::ChainError,
         checkpoint::Signer,
         event::{ContainmentCause, Event, EventKind},
         tree::TileId,
@@ -23,6 +24,7 @@ crate::on_both_engines! {
     every_kind_of_edit_is_found,
     an_edit_beside_the_events_is_found,
     what_waits_is_read_in_the_order_that_it_will_have,
+    a_gap_as_long_as_what_is_read_at_once_hides_nothing,
 }
 
 pub fn given(log: &TestLog) -> Given {
@@ -185,4 +187,16 @@ async fn what_waits_is_read_in_the_order_that_it_will_have(house: House) {
     assert_eq!(problems().await, expected, "while it waits");
     Sequencer::new(a.clone()).step(&log).await.unwrap();
     assert_eq!(problems().await, expected, "as leaves");
+}
+
+async fn a_gap_as_long_as_what_is_read_at_once_hides_nothing(house: House) {
+    let (store, log) = (house.open("a").await, TestLog::new());
+    commit(&store, &house, 1).await;
+    Sequencer::new(store.clone()).step(&log).await.unwrap();
+    commit(&store, &house, 1_100).await;
+    assert_eq!(house.tamper("DELETE FROM events WHERE number BETWEEN 2 AND 1060").await, 1_059);
+    let report = verified(&store, &log).await;
+    assert_eq!(report.waiting, 1_101 - 1_060, "what is left is read");
+    let gap = Problem::Chain(ChainError::Gap { expected: 2, found: 1_061 });
+    assert!(report.findings.iter().any(|finding| finding.problem == gap), "{:?}", report.findings);
 }
