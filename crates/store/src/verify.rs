@@ -169,8 +169,8 @@ impl LogReader {
     }
 }
 
-/// Events that are no leaves yet, in the order that the sequencer would give them in one step. All of them were there at one moment, so whatever
-/// led to one is among them or a leaf.
+/// Events that are no leaves yet, in the order that the sequencer would give them in one step. All of them were there at one
+/// moment, so whatever led to one is among them or a leaf.
 struct Waiting(BTreeMap<RunId, Rest>);
 
 /// What a run has beyond its leaves.
