@@ -279,8 +279,7 @@ fn equal(table: &str, columns: &[&str]) -> String {
 }
 
 impl Connection {
-    /// Lets others run for a moment before a transaction begins. SQLite's writer has a thread of its own; PostgreSQL's is a task among
-    /// others and waits for the server anyway.
+    /// Lets others run before a transaction begins. SQLite's writer has a thread of its own; PostgreSQL's waits for the server anyway.
     pub(crate) fn step_aside(&self) {
         if let Self::Sqlite(_) = self {
             std::thread::sleep(ASIDE);
@@ -309,6 +308,12 @@ impl Connection {
             Self::Sqlite(embedded) => embedded.rollback().map_err(embedded::said),
             Self::Postgres(connection) => connection.execute("ROLLBACK").await.map(drop),
         }
+    }
+
+    /// Folds what SQLite has committed into its file, here and now, so that its log can begin anew.
+    pub(crate) fn fold(&mut self) -> Result<(), sqlx::Error> {
+        let Self::Sqlite(embedded) = self else { return Ok(()) };
+        embedded.fold().map_err(embedded::said)
     }
 
     /// Runs several statements of a migration, unprepared.

@@ -49,6 +49,8 @@ const LOSSES: u32 = 3;
 pub(crate) enum Order {
     /// Work.
     Unit(Box<Unit>),
+    /// Fold what SQLite has committed into its file.
+    Fold,
     /// Finish what is queued, then end.
     Close(oneshot::Sender<()>),
 }
@@ -129,6 +131,7 @@ impl Writer {
                 }
                 match orders.recv().await {
                     Some(Order::Unit(unit)) => waiting.push_back(unit),
+                    Some(Order::Fold) => self.fold(),
                     Some(Order::Close(done)) => closing = Some(done),
                     None => break,
                 }
@@ -143,6 +146,7 @@ impl Writer {
             while waiting.len() < BATCH_UNITS {
                 match orders.try_recv() {
                     Ok(Order::Unit(unit)) => waiting.push_back(unit),
+                    Ok(Order::Fold) => self.fold(),
                     Ok(Order::Close(done)) => closing = Some(done),
                     Err(_) => break,
                 }
@@ -164,6 +168,15 @@ impl Writer {
         }
         if let Some(done) = closing {
             let _ = done.send(());
+        }
+    }
+
+    /// Between two batches nobody commits, so that this finds an end.
+    fn fold(&mut self) {
+        if let Some((connection, _)) = &mut self.line
+            && let Err(error) = connection.fold()
+        {
+            tracing::debug!(%error, "the log of SQLite was not folded by its writer");
         }
     }
 

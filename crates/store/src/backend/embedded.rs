@@ -34,14 +34,19 @@ const WAIT: Duration = Duration::from_secs(30);
 const RESTING: usize = 8;
 /// Statements kept prepared per connection: the verbs of a busy writer times every number of rows.
 const STATEMENTS: usize = 1_024;
-/// The log of SQLite is folded into the file by [`File::fold`], beside the writer. The writer itself does it only when so many
-/// pages (64 MB) have gathered; little is left to fold by then, and its log begins anew.
-const WAL_PAGES: i64 = 8_192;
+/// The log of SQLite is folded into the file by [`File::fold`], beside the writer. It begins anew once all of it is folded, which
+/// nobody manages beside a busy writer: from so many pages (64 MB) on, the writer folds the little that is left.
+const LONG_LOG: i64 = 8_192;
+/// Should nobody have asked it to, it does so by itself when the log is that long.
+const LONGEST_LOG: i64 = 4 * LONG_LOG;
 /// Of a new file. A decision's row fills more than half of SQLite's usual 4 KiB, and the other half stayed empty: a tenth of a
 /// writer's time, as measured.
 const PAGE_BYTES: i64 = 8_192;
 /// What the writer's connection keeps in memory, in KiB as SQLite counts: the pages of indexes that rows fall into at random.
 const WRITER_CACHE: i64 = -16_384;
+
+/// Answers with whether somebody else is at it, and how many pages the log has and how many of them are folded.
+const FOLD: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
 /// One connection to a file.
 pub(crate) struct Embedded {
@@ -83,6 +88,11 @@ impl Embedded {
     pub(super) fn rollback(&mut self) -> Result<(), rusqlite::Error> {
         // Some errors have done so already.
         if self.connection.is_autocommit() { Ok(()) } else { self.fetch("ROLLBACK", &[]).map(drop) }
+    }
+
+    /// Folds the log into the file, as far as no reader needs it and nobody else folds it.
+    pub(super) fn fold(&mut self) -> Result<(), rusqlite::Error> {
+        self.fetch(FOLD, &[]).map(drop)
     }
 
     fn in_haste(&self, hasty: bool) -> Result<(), rusqlite::Error> {
@@ -219,7 +229,7 @@ impl File {
         connection.pragma_update(None, "foreign_keys", true)?;
         // What a statement would undo is kept in memory, and not in a file that is made and removed for each.
         connection.pragma_update(None, "temp_store", "MEMORY")?;
-        connection.pragma_update_and_check(None, "wal_autocheckpoint", WAL_PAGES, |_| Ok(()))?;
+        connection.pragma_update_and_check(None, "wal_autocheckpoint", LONGEST_LOG, |_| Ok(()))?;
         // A plan that looked at bound values is made anew for other ones: each read by a verb was prepared again, as measured.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         let hasty = Arc::new(AtomicBool::new(false));
@@ -293,10 +303,12 @@ impl File {
         done.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
-    /// Folds what was committed into the file, without holding up who writes.
-    pub(super) async fn fold(self: &Arc<Self>) -> Result<(), sqlx::Error> {
+    /// Folds what was committed into the file, without holding up who writes. Is the log so long that the writer should fold
+    /// the rest?
+    pub(super) async fn fold(self: &Arc<Self>) -> Result<bool, sqlx::Error> {
         let rested = self.idle().pop();
-        self.fetch_patiently(rested, Arc::from("PRAGMA wal_checkpoint(PASSIVE)"), Vec::new()).await.map(drop)
+        let answer = self.fetch_patiently(rested, Arc::from(FOLD), Vec::new()).await?;
+        Ok(answer.first().ok_or(sqlx::Error::RowNotFound)?.int(1)? >= LONG_LOG)
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -376,6 +388,31 @@ mod tests {
             embedded.fetch(sql, &[Value::Int(n), Value::text(n.to_string()), Value::Int(n)]).unwrap();
         }
         assert_eq!(embedded.connection.prepare_cached(sql).unwrap().get_status(StatementStatus::RePrepare), 0);
+    }
+
+    /// Commits while the log is folded, so that never all of it is. Was it long?
+    async fn commit_beside_a_fold(file: &Arc<File>, writer: &mut Embedded) -> bool {
+        writer.begin().unwrap();
+        writer.fetch("INSERT INTO t VALUES (ZEROBLOB(1))", &[]).unwrap();
+        let long = file.fold().await.unwrap();
+        writer.commit().unwrap();
+        long
+    }
+
+    #[tokio::test]
+    async fn a_long_log_begins_anew_once_its_busy_writer_folds_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::open(&format!("sqlite:{}", directory.path().join("a.db").display()), true).await.unwrap();
+        let mut writer = file.writer().unwrap();
+        writer.script("CREATE TABLE t (a BLOB)").unwrap();
+        let bytes = Value::Int(LONG_LOG * PAGE_BYTES);
+        writer.fetch("INSERT INTO t VALUES (ZEROBLOB($1))", &[bytes]).unwrap();
+        for _ in 0..3 {
+            assert!(commit_beside_a_fold(&file, &mut writer).await);
+        }
+        writer.fold().unwrap();
+        commit_beside_a_fold(&file, &mut writer).await;
+        assert!(!file.fold().await.unwrap(), "the log is short again");
     }
 
     #[tokio::test]

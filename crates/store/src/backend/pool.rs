@@ -76,11 +76,12 @@ impl Pool {
         }
     }
 
-    /// Folds what SQLite has committed into its file, without holding up who writes; PostgreSQL does so by itself.
-    pub(crate) async fn fold(&self) -> Result<(), sqlx::Error> {
+    /// Folds what SQLite has committed into its file, without holding up who writes; PostgreSQL does so by itself. Is the log so
+    /// long that the writer should fold the rest?
+    pub(crate) async fn fold(&self) -> Result<bool, sqlx::Error> {
         match self {
             Self::Sqlite(file) => file.fold().await,
-            Self::Postgres(_) => Ok(()),
+            Self::Postgres(_) => Ok(false),
         }
     }
 
