@@ -109,6 +109,20 @@ fn new_database(url: &str) -> Result<String> {
     Err(Error::other(format!("createdb: {}", String::from_utf8_lossy(&made.stderr))))
 }
 
+/// What was set on the server with this maintenance URL when it was started, as far as it matters for speed.
+pub fn settings(url: &str) -> Result<String> {
+    const SET: &str = "SELECT string_agg(name || ' = ' || current_setting(name), ', ' ORDER BY name) FROM pg_settings \
+                       WHERE source NOT IN ('default', 'override', 'client') AND (name ~ '^(fsync|full_page|synchronous|shared_buf|\
+                       min_wal|max_wal|checkpoint|commit|.*flush_after|wal)')";
+    let programs = std::env::var_os("COUNTERFOIL_POSTGRES_BIN").map(PathBuf::from).unwrap_or_default();
+    let mut psql = Command::new(programs.join("psql"));
+    let said = psql.args(["--no-psqlrc", "-At", "--dbname", url, "--command", SET]).output()?;
+    if said.status.success() {
+        return Ok(String::from_utf8_lossy(&said.stdout).trim().to_owned());
+    }
+    Err(Error::other(format!("psql: {}", String::from_utf8_lossy(&said.stderr))))
+}
+
 /// The server under measurement.
 pub fn binary() -> Result<OsString> {
     let named = std::env::var_os("COUNTERFOIL_BIN");

@@ -19,6 +19,8 @@ pub struct Results {
     pub processors: usize,
     /// What the volume's promise costs.
     pub fdatasync: SyncTimes,
+    /// What is set on PostgreSQL, where it is measured.
+    pub postgres: Option<String>,
     /// What cryptography costs.
     pub costs: Costs,
     /// A second start of `serve`.
@@ -45,6 +47,10 @@ impl Results {
             self.costs.verify_microseconds,
             self.costs.hash_microseconds,
         );
+        if let Some(settings) = &self.postgres {
+            text.truncate(text.trim_end().len());
+            writeln!(text, "\nPostgreSQL: {settings}\n").ok();
+        }
         writeln!(
             text,
             "{:<52} {:>9} {:>9} {:>7} {:>8} {:>8} {:>8} {:>8} {:>6} {:>5}",

@@ -4,7 +4,7 @@ use crate::compare::{Measured, Plan, Subject, compare};
 use crate::load::{Good, Scenario};
 use crate::pack::enlarge;
 use crate::process::Server;
-use crate::ready::{Demo, Engine};
+use crate::ready::{Demo, Engine, settings};
 use crate::results::Results;
 use crate::scenarios::{Journey, answer_bytes, evaluation, payout, permits, repeated, steps_up};
 use crate::{costs, disk, path, people, start};
@@ -69,6 +69,7 @@ pub async fn run(options: &Options) -> Result<()> {
         plan: options.plan(),
         processors: std::thread::available_parallelism().map_or(1, usize::from),
         fdatasync: disk::probe(&std::env::temp_dir())?,
+        postgres: std::env::var("COUNTERFOIL_TEST_POSTGRES").ok().map(|url| settings(&url)).transpose()?,
         costs: costs::measure()?,
         start: None,
         rows: Vec::new(),
