@@ -67,7 +67,7 @@ impl Cluster {
         }
         let settings = match durability {
             Durability::Processes => ["fsync=off", "full_page_writes=off"],
-            // As docs/configuration.md advises.
+            // Of what docs/configuration.md advises, the larger log.
             Durability::Machine => ["max_wal_size=10GB", "min_wal_size=10GB"],
         };
         command.args(settings.iter().flat_map(|setting| ["-c", setting]));

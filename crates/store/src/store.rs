@@ -128,7 +128,7 @@ async fn fold(pool: Pool, committed: Arc<Counted>, writer: mpsc::WeakSender<Orde
         match pool.fold().await {
             Ok(false) => {}
             Ok(true) => {
-                // What was committed meanwhile once more, so that what is left holds up the writer for a moment only.
+                // What was committed meanwhile once more, so that the writer has few pages left to copy.
                 let _ = pool.fold().await;
                 if let Some(writer) = writer.upgrade() {
                     // A queue that is full has better things to do: there is a next time.
