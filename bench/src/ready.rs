@@ -101,12 +101,17 @@ impl Drop for Demo {
 fn new_database(url: &str) -> Result<String> {
     let (server, _) = url.rsplit_once('/').ok_or_else(|| Error::other("the PostgreSQL URL names no database"))?;
     let name = format!("bench_{}", u64::from_be_bytes(crate::random::bytes()));
-    let programs = std::env::var_os("COUNTERFOIL_POSTGRES_BIN").map(PathBuf::from).unwrap_or_default();
-    let made = Command::new(programs.join("createdb")).arg(format!("--maintenance-db={url}")).arg(&name).output()?;
+    let made = postgres_program("createdb").arg(format!("--maintenance-db={url}")).arg(&name).output()?;
     if made.status.success() {
         return Ok(format!("{server}/{name}"));
     }
     Err(Error::other(format!("createdb: {}", String::from_utf8_lossy(&made.stderr))))
+}
+
+/// One of PostgreSQL's own programs.
+fn postgres_program(name: &str) -> Command {
+    let programs = std::env::var_os("COUNTERFOIL_POSTGRES_BIN").map(PathBuf::from).unwrap_or_default();
+    Command::new(programs.join(name))
 }
 
 /// What was set on the server with this maintenance URL when it was started, as far as it matters for speed.
@@ -114,9 +119,7 @@ pub fn settings(url: &str) -> Result<String> {
     const SET: &str = "SELECT string_agg(name || ' = ' || current_setting(name), ', ' ORDER BY name) FROM pg_settings \
                        WHERE source NOT IN ('default', 'override', 'client') AND (name ~ '^(fsync|full_page|synchronous|shared_buf|\
                        min_wal|max_wal|checkpoint|commit|.*flush_after|wal)')";
-    let programs = std::env::var_os("COUNTERFOIL_POSTGRES_BIN").map(PathBuf::from).unwrap_or_default();
-    let mut psql = Command::new(programs.join("psql"));
-    let said = psql.args(["--no-psqlrc", "-At", "--dbname", url, "--command", SET]).output()?;
+    let said = postgres_program("psql").args(["--no-psqlrc", "-At", "--dbname", url, "--command", SET]).output()?;
     if said.status.success() {
         return Ok(String::from_utf8_lossy(&said.stdout).trim().to_owned());
     }

@@ -36,7 +36,7 @@ impl Results {
     pub fn table(&self) -> String {
         let mut text = format!(
             "{} processors shared by generator, server and database; {} connections; median of {} runs of {} s\n\
-             fdatasync of 4 KiB: p50 {:.0} µs, p99 {:.0} µs; ES256 sign {:.1} µs, verify {:.1} µs; SHA-256 {:.1} µs\n\n",
+             fdatasync of 4 KiB: p50 {:.0} µs, p99 {:.0} µs; ES256 sign {:.1} µs, verify {:.1} µs; SHA-256 {:.1} µs\n",
             self.processors,
             self.plan.connections,
             self.plan.rounds,
@@ -48,12 +48,11 @@ impl Results {
             self.costs.hash_microseconds,
         );
         if let Some(settings) = &self.postgres {
-            text.truncate(text.trim_end().len());
-            writeln!(text, "\nPostgreSQL: {settings}\n").ok();
+            writeln!(text, "PostgreSQL: {settings}").ok();
         }
         writeln!(
             text,
-            "{:<52} {:>9} {:>9} {:>7} {:>8} {:>8} {:>8} {:>8} {:>6} {:>5}",
+            "\n{:<52} {:>9} {:>9} {:>7} {:>8} {:>8} {:>8} {:>8} {:>6} {:>5}",
             "scenario", "req/s", "bare", "ratio", "cpu µs", "bare µs", "p50 ms", "p99 ms", "MiB", "bad"
         )
         .ok();

@@ -9,8 +9,8 @@ pub const HELP: &str = "\
 cargo xtask bench [-- ARGUMENTS…]: measure, as ratios against a bare server in the same run
 
 Builds the release binary and the bench program, starts a private PostgreSQL cluster that survives the machine's
-death (fsync on), with 10 GB for its log, and measures both engines. Arguments after `--` go to the bench program; `cargo xtask bench -- help`
-lists them. Writes bench/results.json.
+death (fsync on), with 10 GB for its log, and measures both engines. Arguments after `--` go to the bench program;
+`cargo xtask bench -- help` lists them. Writes bench/results.json.
 
 Nothing here is a test: a number that is too small fails nothing.
 ";

@@ -171,7 +171,7 @@ impl Writer {
         }
     }
 
-    /// Between two batches nobody commits, so that this finds an end.
+    /// Between two batches nobody commits, so that nothing but a reader keeps this from folding all.
     fn fold(&mut self) {
         if let Some((connection, _)) = &mut self.line
             && let Err(error) = connection.fold()

@@ -1,5 +1,8 @@
 //! A log that lives verifies, and whoever edits it, or what stands beside it, is found.
-#![allow(clippy::unwrap_used)] // A test that cannot go on should stop; what both engines run is no #[test] to clippy.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop; clippy exempts #[test] functions, and these are called by two of them, one for each engine"
+)]
 
 use crate::{
     log::{TestLog, commit},
