@@ -139,7 +139,7 @@ async fn delivered(app: &App, claimed: &Delivery) -> Result<(), Fault> {
         let kind = EventKind::NoticeDelivered { message: message.id, subject: message.subject };
         match tx.commit(&app.store, app.event(now, Actor::System {}, kind)).await {
             Ok(_) => {
-                app.facts.people.invalidate(&message.subject);
+                app.facts.forget_person(message.subject);
                 return Ok(());
             }
             Err(error) if is_stale(&error) => {}

@@ -1,5 +1,10 @@
 //! What is remembered for a moment, so that a question does not cost three reads: verified tokens until they end, people
 //! and sessions for a second, decisions that somebody acts upon for as long as they may be. Spending and issuing never rely on it: their conditions are checked in the database.
+//!
+//! Whoever changes something forgets it here once it is committed. From then on nobody is given what was read before, not even
+//! what somebody else was still reading meanwhile and remembers later ([`Forgotten`]).
+
+mod forgotten;
 
 use crate::flows::decide::{Record, credential};
 use counterfoil_core::{
@@ -11,13 +16,15 @@ use counterfoil_core::{
     session::{Login, Session},
     subject::Subject,
 };
-use counterfoil_oauth::access_token::VerifiedAccessToken;
+use counterfoil_oauth::access_token::{AccessTokenClaims, VerifiedAccessToken};
+use forgotten::{Forgotten, Since};
 use moka::sync::Cache;
 use std::{
+    hash::Hash,
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -57,23 +64,39 @@ pub struct SessionView {
     pub login: Login,
 }
 
+/// Something that was read, and since when it has been so.
+struct Read<T> {
+    value: Arc<T>,
+    since: Since,
+}
+
+impl<T> Clone for Read<T> {
+    fn clone(&self) -> Self {
+        Self { value: Arc::clone(&self.value), since: self.since }
+    }
+}
+
 /// The memory.
 pub struct Facts {
     /// By SHA-256 of the token.
-    pub tokens: Cache<Digest, Arc<VerifiedAccessToken>>,
+    tokens: Cache<Digest, Read<VerifiedAccessToken>>,
     /// By `sub`.
-    pub people: Cache<SubjectId, Arc<Person>>,
+    people: Cache<SubjectId, Read<Person>>,
     /// By the login that they came from, as tokens name it.
-    pub sessions: Cache<LoginId, Arc<SessionView>>,
+    sessions: Cache<LoginId, Read<SessionView>>,
+    /// What of all these does not count any more.
+    forgotten: Forgotten,
     /// Recorded decisions that somebody acts upon. They never change.
     pub decisions: Cache<DecisionId, Arc<Record>>,
-    /// How often tokens were forgotten: who reads one meanwhile must read it again.
-    forgotten: AtomicU64,
     /// How many links were wrong, by where they came from. What a restart forgets does no harm: nobody guesses 256 bits.
     wrong_links: Cache<IpAddr, Arc<AtomicU32>>,
     /// How many sessions have begun lately, by where they came from.
     begun: Cache<IpAddr, Arc<AtomicU32>>,
 }
+
+/// When a token was good: taken before asking the database whether it is.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenSince(Since);
 
 impl Facts {
     /// An empty memory.
@@ -82,15 +105,14 @@ impl Facts {
             tokens: Cache::builder()
                 .max_capacity(TOKENS)
                 .time_to_live(Duration::from_secs(limits::ACCESS_TOKEN_SECONDS.unsigned_abs()))
-                .support_invalidation_closures()
                 .build(),
             people: Cache::builder().max_capacity(PEOPLE).time_to_live(STALE).build(),
             sessions: Cache::builder().max_capacity(PEOPLE).time_to_live(STALE).build(),
+            forgotten: Forgotten::nothing(),
             decisions: Cache::builder()
                 .max_capacity(DECISIONS)
                 .time_to_live(Duration::from_secs(limits::DECISION_SECONDS.unsigned_abs()))
                 .build(),
-            forgotten: AtomicU64::new(0),
             wrong_links: Cache::builder()
                 .max_capacity(limits::INVITATION_GUESSERS)
                 .time_to_live(Duration::from_secs(limits::INVITATION_GUESS_SECONDS.unsigned_abs()))
@@ -102,30 +124,71 @@ impl Facts {
         }
     }
 
-    /// A login was contained or has ended: nothing that came from it is remembered any more.
-    pub fn forget_login(&self, login: LoginId) {
-        self.sessions.invalidate(&login);
-        self.forgotten.fetch_add(1, Ordering::SeqCst);
-        // The cache was built to take such closures, so the call cannot fail.
-        let _ = self.tokens.invalidate_entries_if(move |_, token| token.claims().lineage == Some(login));
+    /// This person, remembered or as `read` finds them.
+    pub async fn person<E>(
+        &self,
+        id: SubjectId,
+        read: impl Future<Output = Result<Option<Person>, E>>,
+    ) -> Result<Option<Arc<Person>>, E> {
+        self.read(&self.people, id, read).await
     }
 
-    /// Remembers a token that was good when tokens had been forgotten so often. If more have been since, this one may be among
-    /// them: it is not remembered, and the answer is no.
-    pub fn remember_token(&self, token: Arc<VerifiedAccessToken>, forgotten: u64) -> bool {
-        let digest = token.digest();
-        self.tokens.insert(digest, token);
-        // A revocation that was learnt before the insertion found nothing to forget.
-        let unchanged = self.forgotten() == forgotten;
-        if !unchanged {
-            self.tokens.invalidate(&digest);
+    /// The session of this login, remembered or as `read` finds it.
+    pub async fn session<E>(
+        &self,
+        login: LoginId,
+        read: impl Future<Output = Result<Option<SessionView>, E>>,
+    ) -> Result<Option<Arc<SessionView>>, E> {
+        self.read(&self.sessions, login, read).await
+    }
+
+    async fn read<K: Hash + Eq + Copy + Send + Sync + 'static, T: Send + Sync + 'static, E>(
+        &self,
+        memory: &Cache<K, Read<T>>,
+        key: K,
+        read: impl Future<Output = Result<Option<T>, E>>,
+    ) -> Result<Option<Arc<T>>, E> {
+        if let Some(known) = memory.get(&key).filter(|known| self.forgotten.none(known.since)) {
+            return Ok(Some(known.value));
         }
-        unchanged
+        // A future does nothing before it is awaited: what it reads, it reads after this.
+        let since = self.forgotten.now(&key, &key);
+        let Some(value) = read.await?.map(Arc::new) else { return Ok(None) };
+        memory.insert(key, Read { value: Arc::clone(&value), since });
+        Ok(Some(value))
     }
 
-    /// How often tokens were forgotten so far.
-    pub fn forgotten(&self) -> u64 {
-        self.forgotten.load(Ordering::SeqCst)
+    /// A token that was verified, and neither revoked nor cut off since.
+    pub fn token(&self, digest: &Digest) -> Option<Arc<VerifiedAccessToken>> {
+        self.tokens.get(digest).filter(|known| self.forgotten.none(known.since)).map(|known| known.value)
+    }
+
+    /// To be taken before the database is asked about this token, or told of it.
+    pub fn token_since(&self, claims: &AccessTokenClaims) -> TokenSince {
+        TokenSince(match &claims.lineage {
+            Some(login) => self.forgotten.now(&claims.jti, login),
+            None => self.forgotten.now(&claims.jti, &claims.jti),
+        })
+    }
+
+    /// Remembers a token that was good then.
+    pub fn remember_token(&self, value: Arc<VerifiedAccessToken>, since: TokenSince) {
+        self.tokens.insert(value.digest(), Read { value, since: since.0 });
+    }
+
+    /// A person, or what they prove with, was changed.
+    pub fn forget_person(&self, id: SubjectId) {
+        self.forgotten.forget(&id);
+    }
+
+    /// A login was contained or has ended, or its session was changed: nothing that came from it is remembered any more.
+    pub fn forget_login(&self, login: LoginId) {
+        self.forgotten.forget(&login);
+    }
+
+    /// A token was revoked.
+    pub fn forget_token(&self, token: TokenId) {
+        self.forgotten.forget(&token);
     }
 
     /// Wrong links from there lately.
@@ -142,10 +205,36 @@ impl Facts {
     pub fn count_begun(&self, from: IpAddr) -> u32 {
         self.begun.get_with(from, Arc::default).fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
+}
 
-    /// A token was revoked.
-    pub fn forget_token(&self, token: TokenId) {
-        self.forgotten.fetch_add(1, Ordering::SeqCst);
-        let _ = self.tokens.invalidate_entries_if(move |_, remembered| remembered.claims().jti == token);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::oneshot;
+
+    #[tokio::test]
+    async fn who_read_before_a_change_and_remembers_after_it_leaves_nothing_old_behind() {
+        let (facts, memory) = (Facts::new(), Cache::new(10));
+        let (changed, told) = oneshot::channel::<()>();
+        let slow = facts.read(&memory, 7, async {
+            let before = "before";
+            told.await.map(|()| Some(before))
+        });
+        let change = async {
+            // The one above has begun to read: a future is polled in the order that they are joined in.
+            facts.forgotten.forget(&7);
+            changed.send(()).unwrap();
+        };
+        let (answer, ()) = tokio::join!(slow, change);
+        assert_eq!(answer.unwrap().as_deref(), Some(&"before"), "who asked before is answered so");
+        let read = async || facts.read(&memory, 7, async { Ok::<_, ()>(Some("after")) }).await.unwrap();
+        assert_eq!(read().await.as_deref(), Some(&"after"));
+        let again = facts.read(&memory, 7, async { Err("it is remembered") }).await;
+        assert_eq!(again.unwrap().as_deref(), Some(&"after"));
+        // Whoever else is forgotten, this one stays.
+        facts.forgotten.forget(&8);
+        assert!(facts.read(&memory, 7, async { Err("it is remembered") }).await.is_ok());
+        facts.forgotten.forget(&7);
+        assert!(facts.read(&memory, 7, async { Err("it is not") }).await.is_err());
     }
 }

@@ -246,7 +246,7 @@ async fn follow(app: Arc<App>) {
                             // People are not held in memory for longer than a second; this one is forgotten at once.
                             Some(id) => {
                                 if let Ok(id) = id.parse::<counterfoil_core::id::SubjectId>() {
-                                    app.facts.people.invalidate(&id);
+                                    app.facts.forget_person(id);
                                 }
                             }
                             None => changed = true,

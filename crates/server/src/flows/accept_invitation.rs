@@ -73,7 +73,7 @@ pub async fn accept<T>(app: &App, browser: &Browser<T>, secret: &str) -> Result<
         let whose = if signed_in.subject == subject.id { "own" } else { "another" };
         return Err(Problem::new(Kind::SIGNED_IN_ALREADY).with("whose", whose));
     }
-    app.facts.people.invalidate(&subject.id);
+    app.facts.forget_person(subject.id);
     let person = decide::person(app, subject.id).await?.ok_or_else(|| Problem::new(Kind::INVITATION_SPENT))?;
     // Whoever has a passkey, of whatever worth, proves with it, disowns it, or recovers: a link is no way round that, and is
     // not used up by trying.

@@ -167,7 +167,7 @@ async fn person_(app: &App, person: &crate::registry::Person, now: Time) -> Resu
     }
     let kind = EventKind::RegistrationChanged { noun: "person".to_owned(), id: subject.id.to_string(), record: None };
     tx.commit(&app.store, app.event(now, Actor::Host {}, kind)).await?;
-    app.facts.people.invalidate(&subject.id);
+    app.facts.forget_person(subject.id);
     Ok(true)
 }
 

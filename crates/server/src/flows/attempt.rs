@@ -177,7 +177,7 @@ async fn disable<T>(app: &App, browser: &Browser<T>, enrolled: &Enrolled) -> Res
         Ok(_) | Err(CommitError::Refused(_)) => {}
         Err(error) => return Err(Problem::from(error)),
     }
-    app.facts.people.invalidate(&enrolled.subject);
+    app.facts.forget_person(enrolled.subject);
     Ok(())
 }
 

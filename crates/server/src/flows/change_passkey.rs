@@ -110,7 +110,7 @@ pub async fn carry_out<T>(app: &App, browser: &Browser<T>, txn: ChallengeId) -> 
         confirmed.spend(app, browser, &mut tx, &answer, true)?;
         match tx.commit(&app.store, event).await {
             Ok(_) => {
-                app.facts.people.invalidate(&subject);
+                app.facts.forget_person(subject);
                 if confirmed.action() == REMOVE {
                     end_late_sessions(app, browser, subject, target(&confirmed)?).await?;
                 }
@@ -247,7 +247,7 @@ pub async fn disown<T>(app: &App, browser: &Browser<T>, id: AuthenticatorId) -> 
     }
     let kind = EventKind::AuthenticatorDisowned { authenticator: id, subject };
     tx.commit(&app.store, app.event(now, actor(browser), kind)).await?;
-    app.facts.people.invalidate(&subject);
+    app.facts.forget_person(subject);
     end_session::cut(app, browser, &roots).await
 }
 

@@ -148,8 +148,8 @@ pub async fn complete<T>(app: &App, browser: &Browser<T>, mut tx: Tx, done: Comp
         [("ip", browser.visit.ip.to_string()), ("user_agent", browser.visit.user_agent.clone())],
     );
     tx.commit(&app.store, event).await?;
-    app.facts.people.invalidate(&done.subject.id);
-    app.facts.sessions.invalidate(&login);
+    app.facts.forget_person(done.subject.id);
+    app.facts.forget_login(login);
     Ok(Renewed { body: Answer::Next(Next { next }), session: Some((session.id, secret)) })
 }
 

@@ -57,12 +57,12 @@ pub async fn cut(
     for login in &closure.logins {
         app.facts.forget_login(*login);
         if let Some(login) = app.store.login(*login).await? {
-            app.facts.people.invalidate(&login.subject);
+            app.facts.forget_person(login.subject);
         }
     }
     for authenticator in &closure.authenticators {
         if let Some(enrolled) = app.store.authenticator(*authenticator).await? {
-            app.facts.people.invalidate(&enrolled.subject);
+            app.facts.forget_person(enrolled.subject);
         }
     }
     Ok(closure)

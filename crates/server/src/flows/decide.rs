@@ -165,14 +165,11 @@ pub async fn recorded(app: &App, id: DecisionId) -> Result<Option<Arc<Record>>, 
 
 /// A person and what they can prove with, at most a second old.
 pub async fn person(app: &App, id: SubjectId) -> Result<Option<Arc<Person>>, Problem> {
-    if let Some(person) = app.facts.people.get(&id) {
-        return Ok(Some(person));
-    }
-    let Some(subject) = app.store.subject(id).await? else { return Ok(None) };
-    let authenticators = app.store.authenticators(id).await?;
-    let person = Arc::new(Person::new(subject, authenticators));
-    app.facts.people.insert(id, Arc::clone(&person));
-    Ok(Some(person))
+    let read = async {
+        let Some(subject) = app.store.subject(id).await? else { return Ok(None) };
+        Ok(Some(Person::new(subject, app.store.authenticators(id).await?)))
+    };
+    app.facts.person(id, read).await
 }
 
 /// The input of an earlier decision as it would be now: person, session, evidence and time are today's; who asks, for what
@@ -187,7 +184,7 @@ pub async fn renewed(
     let ended = || Problem::new(Kind::SESSION_ENDED);
     let signed_in = session.signed_in().ok_or_else(ended)?;
     let login = app.store.login(login).await?.filter(Login::is_open).ok_or_else(ended)?;
-    app.facts.people.invalidate(&signed_in.subject);
+    app.facts.forget_person(signed_in.subject);
     let person = person(app, signed_in.subject).await?.ok_or_else(ended)?;
     Ok(DecisionInput {
         now,

@@ -101,7 +101,7 @@ pub async fn cut<T>(app: &App, browser: &Browser<T>, roots: &[Artefact]) -> Resu
     for login in closure.logins {
         app.facts.forget_login(login);
     }
-    app.facts.people.invalidate(&subject);
+    app.facts.forget_person(subject);
     Ok(())
 }
 

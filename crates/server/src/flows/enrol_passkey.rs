@@ -99,7 +99,7 @@ pub async fn begin<T>(
     back: &str,
 ) -> Result<Begun, Problem> {
     let signed_in = browser.signed_in().map_err(|problem| problem.next(own_action::leading("/sign-in", back)))?;
-    app.facts.people.invalidate(&signed_in.subject);
+    app.facts.forget_person(signed_in.subject);
     let person = decide::person(app, signed_in.subject).await?.ok_or_else(|| Problem::new(Kind::SESSION_ENDED))?;
     let subject = &person.subject;
     let resource = subject.id.to_string();
@@ -343,7 +343,7 @@ pub async fn finish<T>(
     };
     let (ceremony, credential) = judge(app, &pending, response)?;
     let whose = challenge.statement().signer.ok_or_else(|| Problem::internal("an enrolment that is nobody's"))?;
-    app.facts.people.invalidate(&whose);
+    app.facts.forget_person(whose);
     let person = decide::person(app, whose).await?.ok_or_else(|| Problem::new(Kind::SESSION_ENDED))?;
     let subject = &person.subject;
     // The first is worth what it is because there was none before: that must still be so.
@@ -402,7 +402,7 @@ pub async fn finish<T>(
         }
         Err(error) => return Err(Problem::from(error)),
     }
-    app.facts.people.invalidate(&subject.id);
+    app.facts.forget_person(subject.id);
     let authenticator = shown(&enrolled, std::slice::from_ref(&enrolled), now);
     Ok(enrol::Enrolled { authenticator, told: addresses })
 }

@@ -15,7 +15,7 @@ use counterfoil_core::{
     decision::{Asserted, DecisionInput, NetworkFacts, Posture, RiskFacts},
     digest::Digest,
     evidence::Evidence,
-    id::{LoginId, SubjectId, TokenId},
+    id::{LoginId, SubjectId},
     limits,
     time::Time,
 };
@@ -159,36 +159,26 @@ async fn shown(app: &App, question: &Question, text: &str, now: Time) -> Result<
 /// A token of ours that is active: verified now, or before and remembered.
 pub async fn remembered(app: &App, text: &str, now: Time) -> Result<Option<Arc<VerifiedAccessToken>>, Problem> {
     let digest = Digest::of(text.as_bytes());
-    if let Some(token) = app.facts.tokens.get(&digest) {
+    if let Some(token) = app.facts.token(&digest) {
         return Ok((!token.is_expired(now)).then_some(token));
     }
     let Ok(token) = access_token::verify(text, &app.keys.jwks, &app.issuer, None, now) else { return Ok(None) };
-    let id = token.claims().jti;
-    let forgotten = app.facts.forgotten();
-    if !is_good(app, id).await? {
+    let since = app.facts.token_since(token.claims());
+    // It is recorded, and not revoked.
+    if app.store.token(token.claims().jti).await?.is_none_or(|record| record.revoked_at.is_some()) {
         return Ok(None);
     }
     let token = Arc::new(token);
-    // Not remembered: something was revoked meanwhile, perhaps this.
-    if !app.facts.remember_token(Arc::clone(&token), forgotten) && !is_good(app, id).await? {
-        return Ok(None);
-    }
+    app.facts.remember_token(Arc::clone(&token), since);
     Ok(Some(token))
-}
-
-/// Is the token recorded, and not revoked?
-async fn is_good(app: &App, id: TokenId) -> Result<bool, Problem> {
-    Ok(app.store.token(id).await?.is_some_and(|record| record.revoked_at.is_none()))
 }
 
 /// The session that a login is in, if neither is over; at most a second old.
 pub async fn session_of(app: &App, login: LoginId) -> Result<Option<Arc<SessionView>>, Problem> {
-    if let Some(view) = app.facts.sessions.get(&login) {
-        return Ok(Some(view));
-    }
-    let Some(login) = app.store.login(login).await? else { return Ok(None) };
-    let Some(session) = app.store.session_of_login(&login).await? else { return Ok(None) };
-    let view = Arc::new(SessionView { session, login });
-    app.facts.sessions.insert(view.login.id, Arc::clone(&view));
-    Ok(Some(view))
+    let read = async {
+        let Some(login) = app.store.login(login).await? else { return Ok(None) };
+        let session = app.store.session_of_login(&login).await?;
+        Ok(session.map(|session| SessionView { session, login }))
+    };
+    app.facts.session(login, read).await
 }

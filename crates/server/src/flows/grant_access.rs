@@ -66,6 +66,6 @@ pub async fn change(
     apply_registry::grants(app, &mut tx, &after, Some(subject), now);
     let kind = EventKind::RegistrationChanged { noun: "person".to_owned(), id: subject.id.to_string(), record: None };
     tx.commit(&app.store, app.event(now, actor, kind)).await?;
-    app.facts.people.invalidate(&subject.id);
+    app.facts.forget_person(subject.id);
     Ok(true)
 }

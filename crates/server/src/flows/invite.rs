@@ -73,7 +73,7 @@ pub async fn invite(app: &App, subject: &Subject, actor: Actor, now: Time) -> Re
     // Whoever binds a passkey changes the person: between reading and now, nobody has.
     tx.require_subject(subject);
     tx.commit(&app.store, event).await?;
-    app.facts.people.invalidate(&subject.id);
+    app.facts.forget_person(subject.id);
     Ok(Link { disowned: disowned.len(), ..link })
 }
 

@@ -2,7 +2,7 @@
 //! crash may lose a token, never leave one unrecorded.
 
 use super::{error, push::spend_credentials};
-use crate::app::App;
+use crate::{app::App, facts::TokenSince};
 use counterfoil_core::{
     audit::event::{Actor, Event, EventKind},
     id::{SubjectId, TokenId},
@@ -75,7 +75,7 @@ async fn for_code(
         body: Body::of(&claims).map_err(error::internal)?,
     });
     let event = issued(app, &claims, Some((&record, checked.grant().subject)), now);
-    let forgotten = app.facts.forgotten();
+    let since = app.facts.token_since(&claims);
     if let Err(refused) = tx.commit(&app.store, event).await {
         if refused.spent().is_some_and(|key| key.starts_with("code:")) {
             revoke_all(app, &record, now).await;
@@ -90,7 +90,7 @@ async fn for_code(
     }
     let id_token = id_token(app, &checked, now)?;
     let details = claims.authorization_details.clone();
-    respond(app, &claims, id_token, details, forgotten)
+    respond(app, &claims, id_token, details, since)
 }
 
 fn code_claims(app: &App, checked: &CheckedGrant, now: Time) -> AccessTokenClaims {
@@ -177,9 +177,9 @@ async fn for_client(
         body: Body::of(&claims).map_err(error::internal)?,
     });
     let event = issued(app, &claims, None, now);
-    let forgotten = app.facts.forgotten();
+    let since = app.facts.token_since(&claims);
     tx.commit(&app.store, event).await.map_err(error::commit)?;
-    respond(app, &claims, None, None, forgotten)
+    respond(app, &claims, None, None, since)
 }
 
 fn scope(scopes: &BTreeSet<String>) -> Option<String> {
@@ -202,16 +202,16 @@ fn issued(app: &App, claims: &AccessTokenClaims, granted: Option<(&CodeRecord, S
     app.event(now, Actor::Client { client_id: claims.client_id.clone() }, kind)
 }
 
-/// `forgotten`: how often tokens had been forgotten before this one was committed.
+/// `since`: taken before the token was committed.
 fn respond(
     app: &App,
     claims: &AccessTokenClaims,
     id_token: Option<String>,
     authorization_details: Option<counterfoil_oauth::rar::AuthorizationDetails>,
-    forgotten: u64,
+    since: TokenSince,
 ) -> Result<TokenResponse, OAuthError> {
     let (access_token, verified) = access_token::issue(&app.keys.tokens, claims).map_err(error::internal)?;
-    app.facts.remember_token(Arc::new(verified), forgotten);
+    app.facts.remember_token(Arc::new(verified), since);
     Ok(TokenResponse {
         access_token,
         token_type: TokenType::DPoP,

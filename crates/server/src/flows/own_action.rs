@@ -166,7 +166,7 @@ pub async fn confirmed<T>(
     let ((Some(transaction), Some(digest), Some(lodged)), Some(resource)) = (parts, &statement.resource) else {
         return Err(Problem::internal("a transaction's statement lacks its digest, decision or resource"));
     };
-    app.facts.people.invalidate(&signed_in.subject);
+    app.facts.forget_person(signed_in.subject);
     let mut input = input(app, browser, signed_in, action, (&resource.kind, &resource.id)).await?;
     input.transaction = Some(transaction.clone());
     input.redemption_id = Some(id.to_string());

@@ -289,7 +289,7 @@ async fn after_password<T>(
     let accepted = attempt::accepted(app, browser, &proof, None);
     let fact = proof.into_session_fact().ok_or_else(|| Problem::internal("a password is no assertion"))?;
     let evidence = Evidence { proofs: vec![fact], approvers: Vec::new() };
-    app.facts.people.invalidate(&subject.id);
+    app.facts.forget_person(subject.id);
     let authenticators = app.store.authenticators(subject.id).await?;
     let has = |method| authenticators.iter().any(|a: &Enrolled| a.method == method && a.is_active());
     // A second one that is off does not make the first one enough: whoever guesses it off would need less.

@@ -320,8 +320,8 @@ async fn confirm<T>(
     };
     let event = proven(app, browser, &challenge)?;
     tx.commit(&app.store, event).await?;
-    app.facts.people.invalidate(&signed_in.subject);
-    app.facts.sessions.invalidate(&signed_in.login);
+    app.facts.forget_person(signed_in.subject);
+    app.facts.forget_login(signed_in.login);
     let receipt = receipt(&challenge).ok_or_else(|| Problem::internal("a proven challenge has a receipt"))?;
     Ok(Answered { next, receipt })
 }

@@ -23,7 +23,7 @@ pub async fn suspend(app: &App, subject: &Subject, actor: Actor, now: Time) -> R
     while beaten < PASSES {
         let sessions = app.store.sessions(subject.id).await?;
         let Some(session) = sessions.first() else {
-            app.facts.people.invalidate(&subject.id);
+            app.facts.forget_person(subject.id);
             return Ok(changed);
         };
         changed = true;
@@ -68,6 +68,6 @@ async fn change(app: &App, subject: &Subject, state: SubjectState, actor: Actor,
     tx.change_subject(subject, &after);
     let kind = EventKind::SubjectSuspended { subject: subject.id, suspended: !after.is_active() };
     tx.commit(&app.store, app.event(now, actor, kind)).await?;
-    app.facts.people.invalidate(&subject.id);
+    app.facts.forget_person(subject.id);
     Ok(())
 }
