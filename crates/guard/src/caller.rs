@@ -20,6 +20,7 @@ use std::sync::{Arc, PoisonError};
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub(crate) token: Arc<VerifiedAccessToken>,
+    keys_forgotten: u64,
     pub(crate) presented: Arc<Presented>,
 }
 
@@ -103,7 +104,7 @@ impl Guard {
         let inner = &self.inner;
         let headers = Headers::read(&parts.headers)?;
         let now = clock::now();
-        let token = self.verified(headers.token, now).await?;
+        let (token, keys_forgotten) = self.verified(headers.token, now).await?;
         let uri = target(&inner.external_url, parts)?;
         let request = ProvenRequest { method: parts.method.as_str(), uri: &uri, now };
         let proof = dpop::verify(headers.proof, request, Some(&inner.nonces), Some(token.bound()))
@@ -121,7 +122,7 @@ impl Guard {
             method: parts.method.as_str().to_owned(),
             uri: uri.as_str().to_owned(),
         };
-        Ok(Caller { token, presented: Arc::new(presented) })
+        Ok(Caller { token, keys_forgotten, presented: Arc::new(presented) })
     }
 
     /// Whether what was good when the headers came is good now.
@@ -129,20 +130,25 @@ impl Guard {
         if caller.token.is_expired(clock::now()) {
             return Err(Refusal::InvalidToken("the token has expired"));
         }
+        if caller.keys_forgotten != self.inner.link.keys_forgotten() {
+            return Err(Refusal::InvalidToken("a key of the issuer's was revoked since the token was verified"));
+        }
         self.standing(&caller.token, Effect::of(method))
     }
 
-    /// A verified token is remembered until it ends: its signature is not looked at twice (DESIGN §6).
-    async fn verified(&self, token: &str, now: Time) -> Result<Arc<VerifiedAccessToken>, Refusal> {
+    /// A verified token is remembered until it ends, or until keys are forgotten: its signature is not looked at twice (DESIGN §6).
+    async fn verified(&self, token: &str, now: Time) -> Result<(Arc<VerifiedAccessToken>, u64), Refusal> {
         let key = counterfoil_core::digest::Digest::of(token.as_bytes());
-        if let Some(known) = self.inner.tokens.get(&key) {
-            let expired = known.is_expired(now);
+        let link = &self.inner.link;
+        if let Some(known) = self.inner.tokens.get(&key).filter(|(_, forgotten)| *forgotten == link.keys_forgotten()) {
+            let expired = known.0.is_expired(now);
             return if expired { Err(Refusal::InvalidToken("the token has expired")) } else { Ok(known) };
         }
-        let verified = self.inner.link.verify(token, &self.inner.audience, now).await;
-        let verified = Arc::new(verified.map_err(|error| token_refusal(&error))?);
-        self.inner.tokens.insert(key, verified.clone());
-        Ok(verified)
+        let verified = link.verify(token, &self.inner.audience, now).await;
+        let (verified, forgotten) = verified.map_err(|error| token_refusal(&error))?;
+        let known = (Arc::new(verified), forgotten);
+        self.inner.tokens.insert(key, known.clone());
+        Ok(known)
     }
 
     /// Whether a sound token is still good. Asked again right before something is done with it.

@@ -115,13 +115,20 @@ struct OwnClient {
     token: Mutex<Option<(String, Time)>>,
 }
 
+/// The issuer's keys, and how often they were forgotten because one of them was revoked.
+#[derive(Clone, Default)]
+struct Known {
+    keys: Arc<Jwks>,
+    forgotten: u64,
+}
+
 /// The connection to one issuer.
 pub(crate) struct IssuerLink {
     http: HttpClient,
     issuer: Issuer,
     identity: Identity,
     endpoints: watch::Sender<Option<Arc<Endpoints>>>,
-    keys: watch::Sender<Arc<Jwks>>,
+    keys: watch::Sender<Known>,
     fetched_at: tokio::sync::Mutex<Option<Monotonic>>,
 }
 
@@ -141,7 +148,7 @@ impl IssuerLink {
             issuer: config.issuer.clone(),
             identity,
             endpoints: watch::Sender::new(None),
-            keys: watch::Sender::new(Arc::default()),
+            keys: watch::Sender::new(Known::default()),
             fetched_at: tokio::sync::Mutex::new(None),
         })
     }
@@ -153,7 +160,7 @@ impl IssuerLink {
 
     /// Whether metadata and keys are there.
     pub(crate) fn is_ready(&self) -> bool {
-        self.endpoints.borrow().is_some() && !self.keys.borrow().is_empty()
+        self.endpoints.borrow().is_some() && !self.keys.borrow().keys.is_empty()
     }
 
     /// Reads the metadata, if that has not been done, and the keys.
@@ -175,28 +182,42 @@ impl IssuerLink {
 
     /// Forgets the keys: one of them may be revoked. Until new ones are there no token verifies.
     pub(crate) fn forget_keys(&self) {
-        self.keys.send_replace(Arc::default());
+        self.keys.send_modify(|known| *known = Known { keys: Arc::default(), forgotten: known.forgotten + 1 });
+    }
+
+    /// How often keys were forgotten so far: what was verified before does not count any more.
+    pub(crate) fn keys_forgotten(&self) -> u64 {
+        self.keys.borrow().forgotten
     }
 
     async fn fetch_keys(&self, endpoints: &Endpoints, fetched_at: &mut Option<Monotonic>) -> Result<(), IssuerError> {
         *fetched_at = Some(clock::monotonic());
+        let forgotten = self.keys_forgotten();
         let document = self.document("jwks", &endpoints.jwks).await?;
         let keys = Jwks::parse_published(&document)
             .map_err(|error| IssuerError::Document { document: "jwks", reason: error.to_string() })?;
-        self.keys.send_replace(Arc::new(keys));
+        // If keys were forgotten while these were on their way, the revoked one may be among them.
+        self.keys.send_if_modified(|known| {
+            let fresh = known.forgotten == forgotten;
+            if fresh {
+                known.keys = Arc::new(keys);
+            }
+            fresh
+        });
         Ok(())
     }
 
-    /// Verifies a token, and asks for the keys again when it was signed with one that we do not know.
+    /// Verifies a token, and asks for the keys again when it was signed with one that we do not know. Says how often keys had been
+    /// forgotten when those came that verified it.
     pub(crate) async fn verify(
         &self,
         token: &str,
         audience: &str,
         now: Time,
-    ) -> Result<VerifiedAccessToken, AccessTokenError> {
+    ) -> Result<(VerifiedAccessToken, u64), AccessTokenError> {
         let verify = || {
-            let keys = self.keys.borrow().clone();
-            access_token::verify(token, &keys, &self.issuer, Some(audience), now)
+            let Known { keys, forgotten } = self.keys.borrow().clone();
+            access_token::verify(token, &keys, &self.issuer, Some(audience), now).map(|token| (token, forgotten))
         };
         let first = verify();
         if !matches!(first, Err(AccessTokenError::Jose(JoseError::UnknownKey))) {
@@ -332,6 +353,8 @@ fn may_refetch(last: Option<Monotonic>, now: Monotonic) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
 
     #[test]
     fn keys_are_fetched_again_at_most_every_ten_seconds() {
@@ -339,6 +362,43 @@ mod tests {
         for (last, now, may) in [(None, 0, true), (Some(0), 9_999, false), (Some(0), 10_000, true), (Some(5), 4, false)]
         {
             assert_eq!(may_refetch(last.map(at), at(now)), may, "{last:?} {now}");
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_that_were_on_their_way_when_one_was_revoked_are_not_taken() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://localhost:{}", server.local_addr().unwrap().port());
+        let config = Config::new(&url, "urn:test:api", "http://api.localhost", Credential::ApiKey("k".into())).unwrap();
+        let link = IssuerLink::new(&config).unwrap();
+        let endpoints = Endpoints {
+            jwks: format!("{url}/oauth/jwks"),
+            token: String::new(),
+            evaluation: String::new(),
+            redeem: String::new(),
+            revocations: String::new(),
+        };
+        // RFC 7517 A.1.
+        let (x, y) = ("MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM");
+        let key = json!({"kty": "EC", "crv": "P-256", "x": x, "y": y, "use": "sig", "alg": "ES256", "kid": "1"});
+        for revoked in [false, true] {
+            let answer = async {
+                let (mut stream, _) = server.accept().await.unwrap();
+                let mut heard = Vec::new();
+                while !heard.ends_with(b"\r\n\r\n") {
+                    stream.read_buf(&mut heard).await.unwrap();
+                }
+                if revoked {
+                    link.forget_keys();
+                }
+                let keys = json!({"keys": [key]}).to_string();
+                let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", keys.len());
+                stream.write_all(format!("{head}{keys}").as_bytes()).await.unwrap();
+            };
+            let mut fetched_at = None;
+            let (fetched, ()) = tokio::join!(link.fetch_keys(&endpoints, &mut fetched_at), answer);
+            fetched.unwrap();
+            assert_eq!(link.keys.borrow().keys.is_empty(), revoked);
         }
     }
 

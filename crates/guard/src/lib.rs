@@ -65,7 +65,8 @@ pub(crate) struct Inner {
     pub(crate) link: issuer::IssuerLink,
     pub(crate) nonces: NonceKey,
     pub(crate) seen: Mutex<replay::SeenProofs>,
-    pub(crate) tokens: moka::sync::Cache<Digest, Arc<VerifiedAccessToken>>,
+    /// By SHA-256 of the token; with how often the issuer's keys had been forgotten.
+    pub(crate) tokens: moka::sync::Cache<Digest, (Arc<VerifiedAccessToken>, u64)>,
     pub(crate) revocations: Mutex<revocations::Revocations>,
 }
 

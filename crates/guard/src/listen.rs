@@ -81,7 +81,6 @@ async fn read_stream(inner: &Inner, heard: &mut bool) -> Result<(), StreamEnd> {
         }
         if keys_revoked {
             inner.link.forget_keys();
-            inner.tokens.invalidate_all();
         }
         if keys_revoked || clock::monotonic().millis_since(keys_at) > KEYS_AGE_MILLIS {
             keys_at = clock::monotonic();

@@ -13,6 +13,9 @@ use http::{Method, StatusCode};
 use issuer::{Api, TestIssuer, now, random};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 #[derive(Serialize)]
 struct Payout {
@@ -337,6 +340,8 @@ async fn what_the_stream_revokes_is_refused() {
 async fn a_revoked_key_brings_the_new_ones_and_an_unknown_one_does_not_bring_them_each_time() {
     let (issuer, api, dpop) = start().await;
     issuer.answer_evaluation(permit());
+    let old = issuer.sign(&issuer.claims(&dpop));
+    assert_eq!(api.call(&dpop, &old, &Method::GET, READ, &Value::Null).await.status(), StatusCode::OK);
     issuer.rotate_key();
     let token = issuer.sign(&issuer.claims(&dpop));
     for _ in 0..3 {
@@ -350,4 +355,46 @@ async fn a_revoked_key_brings_the_new_ones_and_an_unknown_one_does_not_bring_the
         reply = api.call(&dpop, &token, &Method::GET, READ, &Value::Null).await;
     }
     assert_eq!(issuer.script.lock().unwrap().key_fetches, 2);
+    let reply = api.call(&dpop, &old, &Method::GET, READ, &Value::Null).await;
+    assert_eq!(problem(&reply), "invalid-token", "it was remembered, and its key is gone");
+    issuer.revoke("key", "another-kid");
+    let verified_anew = async {
+        while issuer.script.lock().unwrap().key_fetches < 3
+            || api.call(&dpop, &token, &Method::GET, READ, &Value::Null).await.status() != StatusCode::OK
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), verified_anew).await.expect("its own key still stands");
+}
+
+#[tokio::test]
+async fn a_request_whose_last_byte_comes_after_its_key_was_revoked_is_refused() {
+    let (issuer, api, dpop) = start().await;
+    issuer.answer_evaluation(permit());
+    let token = issuer.sign(&issuer.claims(&dpop));
+    assert_eq!(api.call(&dpop, &token, &Method::GET, READ, &Value::Null).await.status(), StatusCode::OK);
+    let (body, proof) = (r#"{"iban":"X1"}"#, dpop.proof("PUT", &format!("{}{CHANGE}", api.url), Some(&token)).unwrap());
+    let (host, (early, late)) = (api.url.trim_start_matches("http://"), body.split_at(3));
+    let mut slow = TcpStream::connect(("127.0.0.1", host.rsplit(':').next().unwrap().parse().unwrap())).await.unwrap();
+    let head = format!(
+        "PUT {CHANGE} HTTP/1.1\r\nhost: {host}\r\nauthorization: DPoP {token}\r\ndpop: {proof}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\nexpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    // The headers were good: the guard asks for the body.
+    let mut answer = vec![0; 25];
+    slow.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+    slow.write_all(early.as_bytes()).await.unwrap();
+    issuer.rotate_key();
+    issuer.revoke("key", "some-kid");
+    while api.call(&dpop, &token, &Method::GET, READ, &Value::Null).await.status() == StatusCode::OK {}
+    slow.write_all(late.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("since the token was verified"), "{answer}");
+    let asked = &issuer.script.lock().unwrap().asked_evaluations;
+    assert!(asked.iter().all(|asked| asked["action"]["name"] == "balance.read"), "nothing was lodged for it");
 }
