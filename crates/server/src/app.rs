@@ -40,6 +40,8 @@ pub struct App {
     pub pack: ArcSwap<Pack>,
     /// Clients, APIs, keys and resources, in memory; swapped whole when the feed says that something changed.
     pub directory: ArcSwap<Directory>,
+    /// Held while [`directory`](Self::directory) is read anew, so that what was read earlier never takes the place of what was later.
+    pub reading: tokio::sync::Mutex<()>,
     /// Sessions, people and tokens, remembered for a second.
     pub facts: Facts,
     /// When the feed had last been read to its end and obeyed.
@@ -86,6 +88,7 @@ impl App {
             keys,
             pack: ArcSwap::from_pointee(pack),
             directory: ArcSwap::from_pointee(directory),
+            reading: tokio::sync::Mutex::default(),
             hashing: Hashing::new(),
             demo,
         }

@@ -275,6 +275,7 @@ async fn follow(app: Arc<App>) {
 /// somebody tampered with is not there from then on.
 #[must_use = "where it fails, this node goes by what it knew before"]
 pub async fn reload(app: &App) -> bool {
+    let _alone = app.reading.lock().await;
     let snapshot = match app.store.snapshot().await {
         Ok(snapshot) => snapshot,
         Err(error) => {
