@@ -31,7 +31,7 @@ counterfoil-bench [run] [--seconds N] [--rounds N] [--connections N] [--only TEX
 
 Starts the server named by COUNTERFOIL_BIN once per engine and a bare axum server that parses the same body and
 answers the same size; asks both in turns over keep-alive connections (closed loop, median of the rounds), then ours
-at half its own maximum (open loop). Prints a table and writes FILE (bench/results.json), and the table beside it (.txt).
+at half its own maximum (open loop). The whole of it writes 12 GB to the volume first and gives them back. Prints a table and writes FILE (bench/results.json), and the table beside it (.txt).
 
   --seconds N      of one run, 10
   --rounds N       runs of each side, 5

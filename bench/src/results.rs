@@ -19,6 +19,8 @@ pub struct Results {
     pub processors: usize,
     /// What the volume's promise costs.
     pub fdatasync: SyncTimes,
+    /// Gigabytes written and given back before anything was measured.
+    pub volume_seasoned: usize,
     /// What is set on PostgreSQL, where it is measured.
     pub postgres: Option<String>,
     /// What cryptography costs.
@@ -47,6 +49,9 @@ impl Results {
             self.costs.verify_microseconds,
             self.costs.hash_microseconds,
         );
+        if self.volume_seasoned > 0 {
+            writeln!(text, "the volume: {} GB written and given back before", self.volume_seasoned).ok();
+        }
         if let Some(settings) = &self.postgres {
             writeln!(text, "PostgreSQL: {settings}").ok();
         }

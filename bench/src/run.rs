@@ -20,6 +20,9 @@ const SLICE: usize = 10;
 /// The default pack as it is, whatever its size.
 const DEFAULT_PACK: usize = 1;
 
+/// What the largest database here takes, and its log.
+const SEASON_GIGABYTES: usize = 12;
+
 const NOISE: &str = "bare server against itself";
 
 /// What the command line asks for.
@@ -65,8 +68,14 @@ impl Options {
 /// Measures, prints, writes.
 pub async fn run(options: &Options) -> Result<()> {
     let mut failed = false;
+    let volume_seasoned = if options.only.is_empty() { SEASON_GIGABYTES } else { 0 };
+    if volume_seasoned > 0 {
+        eprintln!("the volume: writing {volume_seasoned} GB and giving them back");
+        disk::season(&std::env::temp_dir(), volume_seasoned)?;
+    }
     let mut results = Results {
         plan: options.plan(),
+        volume_seasoned,
         processors: std::thread::available_parallelism().map_or(1, usize::from),
         fdatasync: disk::probe(&std::env::temp_dir())?,
         postgres: std::env::var("COUNTERFOIL_TEST_POSTGRES").ok().map(|url| settings(&url)).transpose()?,

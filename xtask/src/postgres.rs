@@ -10,6 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const READY_SECONDS: u64 = 60;
+/// A file of the write-ahead log.
+const WAL_FILE_MEGABYTES: u32 = 16;
 
 /// What a commit must survive.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,12 +67,9 @@ impl Cluster {
         {
             command.args(["-c", setting]);
         }
-        let settings = match durability {
-            Durability::Processes => ["fsync=off", "full_page_writes=off"],
-            // Of what docs/configuration.md advises, the larger log.
-            Durability::Machine => ["max_wal_size=10GB", "min_wal_size=10GB"],
-        };
-        command.args(settings.iter().flat_map(|setting| ["-c", setting]));
+        if durability == Durability::Processes {
+            command.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
+        }
         // Tests provoke errors on purpose; what the server says of them would drown theirs.
         let log =
             std::fs::File::create(directory.join("server.log")).map(Stdio::from).unwrap_or_else(|_| Stdio::null());
@@ -86,16 +85,32 @@ impl Cluster {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// Makes `files` files of the write-ahead log and keeps them to be used again: a server that has run for a while has them, and
-    /// a new one makes each, 16 MB of zeros, while commits wait.
-    pub fn season(&self, files: u32) -> Outcome {
+    /// Gives the write-ahead log room for `gigabytes`, all of whose files are there to be used again: a server that has run for a
+    /// while has them, and a new one makes each, 16 MB of zeros, while commits wait.
+    pub fn season(&self, gigabytes: u32) -> Outcome {
+        let files = gigabytes * 1024 / WAL_FILE_MEGABYTES;
+        // A checkpoint on the way would have the first ones used again instead of making more.
+        self.psql(&["ALTER SYSTEM SET max_wal_size = '1TB'", "SELECT pg_reload_conf()", "SELECT pg_sleep(1)"])?;
         let fill = format!(
             "DO $$ BEGIN FOR n IN 1..{files} LOOP \
              PERFORM pg_logical_emit_message(false, 'xtask', 'a file'); PERFORM pg_switch_wal(); END LOOP; END $$"
         );
+        let room = format!("ALTER SYSTEM SET max_wal_size = '{gigabytes}GB'");
+        let kept = format!("ALTER SYSTEM SET min_wal_size = '{gigabytes}GB'");
+        self.psql(&[&fill, &room, &kept, "SELECT pg_reload_conf()", "SELECT pg_sleep(1)", "CHECKPOINT"])?;
+        let there = self.psql(&["SELECT count(*) FROM pg_ls_waldir()"])?;
+        match there.trim().parse::<u32>() {
+            Ok(there) if there >= files => Ok(()),
+            _ => Err(Failure::new(format!("PostgreSQL's log has {} files of {files}", there.trim()))),
+        }
+    }
+
+    /// Each statement by itself; what they answer.
+    fn psql(&self, statements: &[&str]) -> Result<String, Failure> {
         let mut psql = Command::new(self.binaries.join("psql"));
-        psql.args(["--no-psqlrc", "--quiet", "--dbname", &self.url(), "--command", &fill, "--command", "CHECKPOINT"]);
-        shell::output(&mut psql).map(drop)
+        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--dbname", &self.url()]);
+        psql.args(statements.iter().flat_map(|statement| ["--command", statement]));
+        shell::output(&mut psql)
     }
 
     fn wait(&mut self) -> Result<(), Failure> {
