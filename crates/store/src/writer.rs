@@ -341,7 +341,7 @@ impl Writer {
 
 /// Tells each caller its verdict; returns those who must wait for another batch.
 fn tell(units: Vec<Unit>, verdicts: Vec<Verdict>, kept: impl Fn(u64) -> Result<Committed, CommitError>) -> Vec<Unit> {
-    let mut again = Vec::new();
+    let (mut again, mut told) = (Vec::new(), Vec::with_capacity(units.len()));
     let unknown = kept(0).is_err();
     for (unit, verdict) in units.into_iter().zip(verdicts) {
         let answer = match verdict {
@@ -354,8 +354,14 @@ fn tell(units: Vec<Unit>, verdicts: Vec<Verdict>, kept: impl Fn(u64) -> Result<C
             Verdict::Refused(crate::error::Refusal::Spent(_)) if unknown => Err(CommitError::Unknown),
             Verdict::Refused(refusal) => Err(refusal.into()),
         };
-        // Who does not wait any more has hung up; the unit is kept all the same.
-        let _ = unit.reply.send(answer);
+        told.push((unit, answer));
     }
+    // A worker wakes many for less than another thread does, and the writer goes on meanwhile.
+    tokio::spawn(async move {
+        for (unit, answer) in told {
+            // Who does not wait any more has hung up; the unit is kept all the same.
+            let _ = unit.reply.send(answer);
+        }
+    });
     again
 }
